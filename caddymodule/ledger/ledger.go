@@ -1,0 +1,136 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ledger says what a durable record of orders has to do. Ledgers are
+// Caddy guest modules of the namespace alipay.ledger: ledger/bolt keeps one
+// file, others can follow without a change here. ledgertest is the conformance
+// suite that every ledger runs.
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+var (
+	// ErrNotFound: the ledger has no such order or event.
+	ErrNotFound = errors.New("not in the ledger")
+	// ErrUnavailable is wrapped by every error that says that the ledger could
+	// not be read or written now (disk full, closed, gone): nothing was
+	// recorded, and the same call may succeed later.
+	ErrUnavailable = errors.New("the ledger is unavailable")
+	// ErrCursor: the cursor given to a listing is not one it has handed out.
+	ErrCursor = errors.New("not a cursor of this listing")
+)
+
+// Ledger keeps one record per order, the evidence that changed it, and the
+// events to be told. It is safe for concurrent use, by several processes too
+// where the kind allows it.
+//
+// A call that returns without an error has made its effect durable (the bytes
+// are on disk), save Accept, which says otherwise. A call that fails has had no
+// effect. Records of one order are changed one after the other; a ledger may
+// gather calls for several orders into one commit.
+type Ledger interface {
+	// Attempt records that a buyer is sent to the cashier (trade.Order.Attempt)
+	// and returns the order after it. Besides ErrUnavailable it fails with
+	// trade.ErrPaid, trade.ErrClosed or trade.ErrContradicted, and then returns
+	// the order as it is.
+	Attempt(ctx context.Context, k trade.Key, a trade.Attempt) (trade.Order, error)
+
+	// Record folds evidence into its order (trade.Fold) and stores the record,
+	// the events it caused, or the evidence as held, in one transaction.
+	// Evidence that changes nothing is not stored and costs no commit.
+	Record(ctx context.Context, e trade.Evidence) (Outcome, error)
+
+	// Order returns one order, or ErrNotFound.
+	Order(ctx context.Context, k trade.Key) (trade.Order, error)
+	// OrderByTradeNo finds an order by Alipay's number, or ErrNotFound.
+	OrderByTradeNo(ctx context.Context, appID, tradeNo string) (trade.Order, error)
+	// Orders lists orders by the time they were first sent to the cashier,
+	// oldest first.
+	Orders(ctx context.Context, q OrderQuery) (OrderPage, error)
+
+	// Undelivered returns the events of an order that the shop has not accepted,
+	// in sequence, each with what is needed to tell it.
+	Undelivered(ctx context.Context, k trade.Key) ([]Delivery, error)
+	// Accept notes that the shop has accepted the order's events up to and with
+	// the given sequence. Every later read sees it; it becomes durable with the
+	// next commit, within 50 ms at the latest: to lose it in a crash only means
+	// that an event is told twice, with the same id.
+	Accept(ctx context.Context, k trade.Key, sequence int) error
+
+	// Events lists the journal in the order in which events were caused, after
+	// the event with the given id ("": from the start).
+	Events(ctx context.Context, after string, limit int) ([]JournalEntry, error)
+	// Held lists what waits for a person, oldest first.
+	Held(ctx context.Context, cursor string, limit int) (HeldPage, error)
+}
+
+// Provider is what a guest module of the namespace alipay.ledger implements
+// beside caddy.Provisioner and caddy.CleanerUpper.
+type Provider interface {
+	// Ledger is the opened ledger, shared with every configuration that names
+	// the same one. It is usable from Provision until Cleanup.
+	Ledger() Ledger
+	// Identity tells two ledgers apart and holds no secret: the canonical path
+	// of a file, host and database of a server.
+	Identity() string
+}
+
+// Outcome is what Record did.
+type Outcome struct {
+	Order  trade.Order   // as it stands now
+	Events []trade.Event // caused by this evidence, with their ids
+	Held   *trade.Held   // set if the evidence is held, now or since an earlier time
+	Repeat bool          // nothing was stored: all of it was known
+}
+
+// Delivery is one event to be told, with the order as it stands now.
+type Delivery struct {
+	Order trade.Order
+	Event trade.Event
+	// Original is the verified message of Alipay that states this very event,
+	// as received, and ContentType its media type; nil for an implied event and
+	// for one learnt by asking.
+	Original    []byte
+	ContentType string
+}
+
+// JournalEntry is one event of the journal.
+type JournalEntry struct {
+	Key      trade.Key
+	Event    trade.Event
+	Accepted bool
+}
+
+// Bounds of a listing's page.
+const (
+	DefaultLimit = 50
+	MaxLimit     = 500
+)
+
+// OrderQuery selects orders.
+type OrderQuery struct {
+	AppID  string        // only orders of this app; "" for all
+	Status *trade.Status // only orders in this state; nil for all
+	Since  time.Time     // only orders created at or after; zero for all
+	Cursor string        // next_cursor of the page before; "" for the first
+	Limit  int           // 1 to MaxLimit; 0 means DefaultLimit, more means MaxLimit
+}
+
+// OrderPage is one page of a listing. Orders created while it is read come at
+// its end; none is listed twice or left out.
+type OrderPage struct {
+	Orders []trade.Order
+	Next   string // "" on the last page
+}
+
+// HeldPage is one page of what waits for a person.
+type HeldPage struct {
+	Held []trade.Held
+	Next string
+}
