@@ -1,0 +1,129 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/bank"
+)
+
+//go:embed web
+var webFiles embed.FS
+
+// pages are the templates, parsed once; each page brings its own "content".
+var pages = parsePages()
+
+func parsePages() map[string]*template.Template {
+	pages := map[string]*template.Template{}
+	for _, name := range []string{"cashier", "problem", "panel", "order"} {
+		pages[name] = template.Must(template.ParseFS(webFiles, "web/layout.html", "web/"+name+".html"))
+	}
+	return pages
+}
+
+// page is what every template gets.
+type page struct {
+	Lang  string // zh or en
+	Nonce string // of the inline style and script
+	Title string
+	Panel bool
+	Path  string
+	Query string // kept when the language changes
+	Data  any
+}
+
+// T is a text in the page's language.
+func (p page) T(key string) (string, error) {
+	text, ok := texts[key]
+	if !ok {
+		return "", fmt.Errorf("no text %q", key)
+	}
+	if p.Lang == "en" {
+		return text.en, nil
+	}
+	return text.zh, nil
+}
+
+// Name is a buyer's name in the page's language.
+func (p page) Name(buyer *bank.Buyer) string {
+	if p.Lang == "en" {
+		return buyer.English
+	}
+	return buyer.Name
+}
+
+// Inc counts buyers from 1.
+func (page) Inc(i int) int { return i + 1 }
+
+// language follows ?lang=, then Accept-Language, then Chinese.
+func language(r *http.Request) string {
+	if lang := r.URL.Query().Get("lang"); lang == "zh" || lang == "en" {
+		return lang
+	}
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
+		tag := strings.ToLower(strings.TrimSpace(part))
+		if strings.HasPrefix(tag, "zh") {
+			return "zh"
+		}
+		if strings.HasPrefix(tag, "en") {
+			return "en"
+		}
+	}
+	return "zh"
+}
+
+// showPage renders a page in full before the first byte is sent.
+func (s *Sandbox) showPage(w http.ResponseWriter, r *http.Request, name string, data any) {
+	s.showStatus(w, r, http.StatusOK, name, data)
+}
+
+func (s *Sandbox) showStatus(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	view := page{
+		Lang: language(r), Nonce: randomToken(), Title: name, Path: r.URL.Path, Data: data,
+		Panel: name == "panel" || name == "order",
+	}
+	var text bytes.Buffer
+	if err := pages[name].ExecuteTemplate(&text, "layout", view); err != nil {
+		s.cfg.Logger.Error("page cannot be rendered", "page", name, "error", err)
+		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html;charset=utf-8")
+	header.Set("Content-Language", view.Lang)
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+view.Nonce+
+		"'; script-src 'nonce-"+view.Nonce+"'; img-src data:; form-action 'self'; base-uri 'none'")
+	w.WriteHeader(status)
+	_, _ = w.Write(text.Bytes()) // a client that went away needs no answer
+}
+
+// problemData is what the payer sees when an order cannot be opened.
+type problemData struct {
+	Code string
+	Text string
+	Over bool // not the merchant's mistake: the visit is too old
+}
+
+// showProblem shows an error to the payer, as the gateway does for methods that
+// a browser opens: 200, with the error's code in the page.
+func (s *Sandbox) showProblem(w http.ResponseWriter, r *http.Request, status int, err error) {
+	data := problemData{Over: errors.Is(err, errNoVisit)}
+	switch known := err.(type) {
+	case *gatewayError:
+		data.Code, data.Text = known.subCode, strings.ReplaceAll(known.subMsg, "&amp;", "&")
+	case *bank.Error:
+		data.Code, data.Text = known.Code, known.Text
+	}
+	if data.Code == "" && !data.Over {
+		data.Code, data.Text = "isp.unknow-error", "系统繁忙"
+	}
+	s.showStatus(w, r, status, "problem", data)
+}

@@ -1,0 +1,102 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/bank"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/wire"
+)
+
+// gatewayError is an answer of the gateway itself, before any business: it is
+// not signed (Alipay document 02km9f).
+type gatewayError struct {
+	code, msg       string
+	subCode, subMsg string
+}
+
+func (e *gatewayError) Error() string { return e.subCode + ": " + e.subMsg }
+
+func missing(name string) *gatewayError {
+	return &gatewayError{"40001", "Missing Required Arguments", "isv.missing-" + name, "缺少" + name + "参数"}
+}
+
+func invalid(name, text string) *gatewayError {
+	return &gatewayError{"40002", "Invalid Arguments", "isv." + name, text}
+}
+
+// errorMembers is the response member of an error. extra follows the four
+// fields every error has.
+func errorMembers(err error, extra object) (members object, signed bool) {
+	switch e := err.(type) {
+	case *gatewayError:
+		return object{{"code", e.code}, {"msg", e.msg}, {"sub_code", e.subCode}, {"sub_msg", e.subMsg}}, false
+	case *bank.Error:
+		return append(object{{"code", "40004"}, {"msg", "Business Failed"},
+			{"sub_code", e.Code}, {"sub_msg", e.Text}}, extra...), true
+	}
+	return object{{"code", "20000"}, {"msg", "Service Currently Unavailable"},
+		{"sub_code", "isp.unknow-error"}, {"sub_msg", "系统繁忙"}}, false
+}
+
+func succeeded(members ...member) object {
+	return append(object{{"code", "10000"}, {"msg", "Success"}}, members...)
+}
+
+// responseName is the member that an answer's content stands in.
+func responseName(method string) string {
+	if method == "" {
+		return "error_response"
+	}
+	return strings.ReplaceAll(method, ".", "_") + "_response"
+}
+
+// answer is one answer on its way out.
+type answer struct {
+	method  string
+	charset string
+	content []byte // the response member's value, in charset
+	signed  bool
+}
+
+// newAnswer encodes a response member.
+func newAnswer(method, charset string, members object, signed bool) (answer, error) {
+	content, err := plainJSON(members)
+	if err != nil {
+		return answer{}, err
+	}
+	encoded, err := wire.Encode(charset, string(content))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{method: method, charset: charset, content: []byte(encoded), signed: signed}, nil
+}
+
+// body writes the whole answer. The signature is over the bytes of the
+// response member exactly as they stand in it.
+func (s *Sandbox) body(a answer) ([]byte, error) {
+	var text bytes.Buffer
+	text.WriteString(`{"` + responseName(a.method) + `":`)
+	text.Write(a.content)
+	if a.signed {
+		signature, err := wire.Sign(s.cfg.AlipayKey, a.content)
+		if err != nil {
+			return nil, err
+		}
+		text.WriteString(`,"sign":"` + signature + `"`)
+	}
+	text.WriteByte('}')
+	return text.Bytes(), nil
+}
+
+// sendAnswer writes an answer as the gateway does: always 200, JSON sent as
+// text/html.
+func (s *Sandbox) sendAnswer(w http.ResponseWriter, charset string, body []byte) {
+	w.Header().Set("Content-Type", "text/html;charset="+charset)
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // a client that went away needs no answer
+}
