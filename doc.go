@@ -7,3 +7,5 @@
 //
 // It holds no code. The Caddy modules live in package caddymodule.
 package alipay
+
+import _ "github.com/caddy-alipay/caddy-alipay/caddymodule" // registers the modules

@@ -1,0 +1,115 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	// the default ledger comes with the module
+	_ "github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/bolt"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// defaultAccount is the name of the account that a Caddyfile's alipay option
+// without a name configures, and that a site without account uses.
+const defaultAccount = "default"
+
+// App holds what sites share: accounts with their keys, the client of Alipay's
+// gateway, the ledger and the courier. Ledger and courier survive config
+// reloads, nothing in flight is lost.
+type App struct {
+	// Accounts by name. The one named "default" is used by sites that name
+	// none. At least one is required.
+	Accounts map[string]*Account `json:"accounts,omitempty"`
+
+	logger *zap.Logger
+	sites  []*Handler
+	close  []func()
+}
+
+// CaddyModule returns the module's information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "alipay", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision reads the accounts' keys and opens their ledgers.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	if len(a.Accounts) == 0 {
+		return errors.New("alipay: no account; give at least app_id, app_private_key and alipay_public_key in the global alipay option")
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Accounts)) {
+		if err := a.Accounts[name].provision(ctx, a.logger); err != nil {
+			return fmt.Errorf("alipay: account %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// account finds an account for a site.
+func (a *App) account(name string) (*Account, error) {
+	if name == "" {
+		name = defaultAccount
+	}
+	if acc := a.Accounts[name]; acc != nil {
+		return acc, nil
+	}
+	return nil, fmt.Errorf("there is no account %q; the global alipay option has %v", name, slices.Sorted(maps.Keys(a.Accounts)))
+}
+
+// Start makes the configured sites the ones that deliveries go to.
+func (a *App) Start() error {
+	for _, h := range a.sites {
+		a.close = append(a.close, h.account.courier.Open(h.site))
+	}
+	for name, acc := range a.Accounts {
+		if acc.SellerID == "" {
+			a.logger.Warn("no seller_id is configured: the seller of a payment is recorded, not checked",
+				zap.String("account", name))
+		}
+	}
+	return nil
+}
+
+// stopTimeout bounds how long a stop waits for deliveries under way. Each is
+// bounded by shop_timeout itself.
+const stopTimeout = 30 * time.Second
+
+// Stop takes the sites back and lets deliveries end. Requests in flight are the
+// http app's to wait for.
+func (a *App) Stop() error {
+	for _, closeSite := range a.close {
+		closeSite()
+	}
+	a.close = nil
+	return nil
+}
+
+// Cleanup gives back what Provision acquired, on a half-built app too.
+func (a *App) Cleanup() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var errs []error
+	for _, acc := range a.Accounts {
+		errs = append(errs, acc.cleanup(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,46 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package courier
+
+import (
+	"context"
+	"errors"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// asked is what one query brought.
+type asked struct {
+	outcome  ledger.Outcome
+	evidence trade.Evidence
+}
+
+// Ask asks Alipay about one order (alipay.trade.query) and records the answer
+// like any other evidence. However many ask at once, Alipay is asked once. An
+// order that no buyer has opened at the cashier is not an error: nothing is
+// proved. ctx bounds the waiting, the gateway's own time-out the call.
+func (c *Courier) Ask(ctx context.Context, g *gateway.Gateway, k trade.Key) (ledger.Outcome, trade.Evidence, error) {
+	ch := c.asking.DoChan(k.AppID+"/"+k.OutTradeNo, func() (any, error) {
+		call := context.WithoutCancel(ctx) // others may wait for this answer too
+		e, err := g.Query(call, k.OutTradeNo)
+		if errors.Is(err, gateway.ErrTradeNotExist) {
+			o, err := c.ledger.Order(call, k)
+			return asked{outcome: ledger.Outcome{Order: o, Repeat: true}}, err
+		}
+		if err != nil {
+			return asked{}, err
+		}
+		out, err := c.Record(call, e)
+		return asked{outcome: out, evidence: e}, err
+	})
+	select {
+	case r := <-ch:
+		a, _ := r.Val.(asked)
+		return a.outcome, a.evidence, r.Err
+	case <-ctx.Done():
+		return ledger.Outcome{}, trade.Evidence{}, ctx.Err()
+	}
+}

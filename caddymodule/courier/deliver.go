@@ -1,0 +1,146 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package courier
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// flight is one run of deliveries of one order. An order has at most one, so
+// that its events stay in sequence and nobody delivers what is on its way.
+type flight struct {
+	done     chan struct{}
+	accepted int // what the shop has accepted when the flight ended
+	err      error
+}
+
+// Deliver tells the shop of everything it has not accepted of the order in out,
+// in sequence, and returns nil once all up to out's own events is accepted. It
+// joins a delivery of the same order that is under way. ctx bounds the waiting;
+// a delivery once begun is bounded by the shop's time-out alone.
+func (c *Courier) Deliver(ctx context.Context, out *ledger.Outcome, evidence *trade.Evidence) error {
+	known := deliveries(out, evidence)
+	for out.Order.Accepted < out.Order.Sequence {
+		f, mine := c.board(out.Order.Key())
+		if mine {
+			c.fly(context.WithoutCancel(ctx), f, &out.Order, known)
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if f.err != nil {
+			return f.err
+		}
+		out.Order.Accepted = max(out.Order.Accepted, f.accepted)
+		known = nil // what another flight left over is read from the ledger
+	}
+	return nil
+}
+
+// Kick begins to deliver in the background what Deliver would.
+func (c *Courier) Kick(out ledger.Outcome, evidence trade.Evidence, failed func(error)) {
+	if !out.Order.Undelivered() {
+		return
+	}
+	c.background.Go(func() {
+		if err := c.Deliver(context.Background(), &out, &evidence); err != nil {
+			failed(err)
+		}
+	})
+}
+
+// deliveries are the events of out, if they are all that the shop has not
+// accepted; nil if the ledger has to be read.
+func deliveries(out *ledger.Outcome, e *trade.Evidence) []ledger.Delivery {
+	if len(out.Events) == 0 || out.Events[0].Sequence != out.Order.Accepted+1 {
+		return nil
+	}
+	ds := make([]ledger.Delivery, len(out.Events))
+	for i, ev := range out.Events {
+		ds[i] = ledger.Delivery{Order: out.Order, Event: ev}
+		if ev.Direct {
+			ds[i].Original, ds[i].ContentType = e.Raw, e.ContentType
+		}
+	}
+	return ds
+}
+
+// board returns the order's flight, and whether the caller has to fly it.
+func (c *Courier) board(k trade.Key) (f *flight, mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f = c.flights[k]; f != nil {
+		return f, false
+	}
+	f = &flight{done: make(chan struct{})}
+	c.flights[k] = f
+	return f, true
+}
+
+func (c *Courier) fly(ctx context.Context, f *flight, o *trade.Order, known []ledger.Delivery) {
+	k := o.Key()
+	defer func() {
+		if p := recover(); p != nil {
+			f.err = fmt.Errorf("delivering panicked: %v", p)
+		}
+		c.mu.Lock()
+		delete(c.flights, k)
+		c.mu.Unlock()
+		close(f.done)
+	}()
+	c.mu.Lock()
+	f.accepted = max(o.Accepted, c.recent.accepted[k])
+	c.mu.Unlock()
+	if known == nil {
+		var err error
+		if known, err = c.ledger.Undelivered(ctx, k); err != nil {
+			f.err = err
+			return
+		}
+		if len(known) == 0 { // another flight has delivered it all
+			f.accepted = o.Sequence
+			return
+		}
+	}
+	for i := range known {
+		if known[i].Event.Sequence <= f.accepted {
+			continue
+		}
+		if f.err = c.tell(ctx, &known[i]); f.err != nil {
+			return
+		}
+		if f.err = c.accept(ctx, k, known[i].Event.Sequence); f.err != nil {
+			return
+		}
+		f.accepted = known[i].Event.Sequence
+	}
+}
+
+func (c *Courier) accept(ctx context.Context, k trade.Key, sequence int) error {
+	if err := c.ledger.Accept(ctx, k, sequence); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recent.add(k, sequence)
+	return nil
+}
+
+// tell makes one delivery.
+func (c *Courier) tell(ctx context.Context, d *ledger.Delivery) error {
+	if d.Order.Contradicted {
+		return ErrWithheld
+	}
+	s, err := c.site(d.Order.PublicURL())
+	if err != nil {
+		return err
+	}
+	return s.Deliver(ctx, d)
+}

@@ -1,0 +1,126 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/courier"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// What Alipay's server reads: exactly the word, no newline. Anything but
+// success makes it send the notice again, about 8 times in 25 hours.
+var (
+	answerSuccess = []byte("success")
+	answerFailure = []byte("failure")
+)
+
+// recordTimeout bounds how long a notice waits for the ledger.
+const recordTimeout = 15 * time.Second
+
+// serveNotify takes a notice: verified, then recorded, then told to the shop,
+// then acknowledged. Whatever is not shown to be Alipay's is answered alike.
+func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		h.refuse(w, "method", "a notice is a POST")
+		return nil
+	}
+	body, long, err := readBody(w, r, gateway.MaxNotifyBody)
+	switch {
+	case long:
+		h.refuse(w, "too_long", "a notice has at most 64 KiB")
+		return nil
+	case err != nil:
+		h.refuse(w, "broken_off", "the body ended early")
+		return nil
+	}
+	e, err := h.account.gateway.Verifier().Notify(r.Header.Get("Content-Type"), body, time.Now())
+	if err != nil {
+		reason, detail := rejection(err)
+		h.refuse(w, reason, detail)
+		return nil
+	}
+	setPlaceholder(r, "out_trade_no", e.OutTradeNo)
+	if h.take(context.WithoutCancel(r.Context()), &e) {
+		answer(w, http.StatusOK, answerSuccess)
+	} else {
+		answer(w, http.StatusServiceUnavailable, answerFailure)
+	}
+	return nil
+}
+
+// take records a verified notice and delivers what it caused. It reports whether
+// Alipay may forget the notice.
+func (h *Handler) take(ctx context.Context, e *trade.Evidence) bool {
+	log := h.logger.With(zap.String("out_trade_no", e.OutTradeNo))
+	recording, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	out, err := h.account.courier.Record(recording, *e)
+	if err != nil {
+		log.Error("cannot record a notice; Alipay will send it again", zap.Error(err))
+		return false
+	}
+	if out.Held != nil {
+		if !out.Repeat {
+			log.Warn("a signed notice does not fit its order and is held for a person", zap.String("reason", string(out.Held.Reason)))
+		}
+		return true
+	}
+	logEvents(log, &out)
+	if err := h.account.courier.Deliver(ctx, &out, e); err != nil {
+		h.logUndelivered(log, err)
+		return false
+	}
+	return true
+}
+
+func logEvents(log *zap.Logger, out *ledger.Outcome) {
+	for i := range out.Events {
+		ev := &out.Events[i]
+		log.Info("recorded", zap.String("event", string(ev.Type)), zap.String("event_id", ev.ID),
+			zap.Int("sequence", ev.Sequence), zap.String("source", string(ev.Source)))
+	}
+}
+
+func (h *Handler) logUndelivered(log *zap.Logger, err error) {
+	switch {
+	case errors.Is(err, courier.ErrNoSite):
+		log.Warn("the order's site is not in this configuration; its events wait for a Caddy that has it", zap.Error(err))
+	case errors.Is(err, courier.ErrWithheld):
+		log.Warn("the order is held; its events wait for a person", zap.Error(err))
+	default:
+		log.Warn("the shop has not accepted an event; it will be delivered again", zap.Error(err))
+	}
+}
+
+// refuse answers what is not a notice of Alipay for this app.
+func (h *Handler) refuse(w http.ResponseWriter, reason, detail string) {
+	h.noise.Warn("refused a notice", zap.String("reason", reason), zap.String("detail", detail))
+	answer(w, http.StatusBadRequest, answerFailure)
+}
+
+// rejection takes a verifier's error apart for the log. Its detail holds nothing
+// that the client sent.
+func rejection(err error) (reason, detail string) {
+	if rej, ok := errors.AsType[*gateway.Rejection](err); ok {
+		return string(rej.Reason), rej.Detail
+	}
+	return "unknown", err.Error()
+}
+
+func answer(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
+	h["Cache-Control"] = []string{"no-store"}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may be gone; Alipay then sends the notice again
+}

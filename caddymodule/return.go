@@ -1,0 +1,127 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// errReturn is what a buyer reads whose way back could not be verified. It does
+// not say that nothing was paid: that is not known.
+var errReturn = errors.New("无法确认这次跳转，请在一分钟后查看订单，不要重复付款。" +
+	" We could not verify this return; please look at your order in a minute, and do not pay again.")
+
+const (
+	// noticeGrace is how long a return waits for the notice, which often is on
+	// its way at the same moment, before Alipay is asked.
+	noticeGrace = 300 * time.Millisecond
+	// askTimeout is how long a buyer waits for Alipay's answer to a query.
+	askTimeout = 5 * time.Second
+)
+
+// serveReturn takes the buyer's way back. Its signature proves where the buyer
+// comes from and no payment: what the shop is told comes from the ledger, or
+// from asking Alipay.
+func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if r.Method != http.MethodGet {
+		return methodNotAllowed(w, "GET")
+	}
+	ret, err := h.account.gateway.Verifier().Return(r.URL.RawQuery)
+	if err != nil {
+		reason, detail := rejection(err)
+		return h.refuseReturn(reason, detail)
+	}
+	key := trade.Key{AppID: h.account.AppID, OutTradeNo: ret.OutTradeNo}
+	order, err := h.account.ledger.Order(r.Context(), key)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return h.refuseReturn("unknown_order", "the order was never sent to the cashier")
+	case err != nil:
+		h.logger.Error("cannot read an order", zap.String("out_trade_no", key.OutTradeNo), zap.Error(err))
+		return caddyhttp.Error(http.StatusServiceUnavailable, errReturn)
+	}
+	if reason := misfit(&order, &ret); reason != "" {
+		return h.refuseReturn(reason, "the signed return does not fit its order")
+	}
+	h.prove(r.Context(), &order)
+	shop.SetOrder(r.Header, &order)
+	setTradePlaceholders(r, &order)
+	return next.ServeHTTP(w, r)
+}
+
+func (h *Handler) refuseReturn(reason, detail string) error {
+	h.noise.Warn("refused a return", zap.String("reason", reason), zap.String("detail", detail))
+	return caddyhttp.Error(http.StatusBadRequest, errReturn)
+}
+
+// misfit says in one word what of a signed return contradicts the order.
+func misfit(o *trade.Order, ret *gateway.Return) string {
+	want := o.Latest().SellerID
+	switch {
+	case ret.Total != o.Total:
+		return "amount_mismatch"
+	case want != "" && ret.SellerID != "" && ret.SellerID != want:
+		return "seller_mismatch"
+	case o.Paid && ret.TradeNo != o.TradeNo:
+		return "trade_mismatch"
+	}
+	return ""
+}
+
+// prove waits a moment for the notice if nothing has proved a payment yet, then
+// asks Alipay. If nothing answers, the order is left with nothing proved.
+func (h *Handler) prove(ctx context.Context, o *trade.Order) {
+	if o.Paid || o.Contradicted || h.awaitNotice(ctx, o) {
+		return
+	}
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	log := h.logger.With(zap.String("out_trade_no", o.OutTradeNo))
+	out, evidence, err := h.account.courier.Ask(asking, h.account.gateway, o.Key())
+	if err != nil {
+		log.Warn("could not ask Alipay about an order", zap.Error(err))
+		*o = trade.Order{AppID: o.AppID, OutTradeNo: o.OutTradeNo}
+		return
+	}
+	logEvents(log, &out)
+	*o = out.Order
+	h.account.courier.Kick(out, evidence, func(err error) { h.logUndelivered(log, err) })
+}
+
+// awaitNotice reports whether the order is proved paid within noticeGrace.
+func (h *Handler) awaitNotice(ctx context.Context, o *trade.Order) bool {
+	news, end := h.account.courier.Watch(o.Key())
+	defer func() { end() }()
+	grace := time.NewTimer(noticeGrace)
+	defer grace.Stop()
+	for {
+		// read only now that the watch is on: nothing falls between the two
+		if now, err := h.account.ledger.Order(ctx, o.Key()); err == nil {
+			*o = now
+		}
+		if o.Paid || o.Contradicted {
+			return true
+		}
+		select {
+		case <-news:
+			end()
+			news, end = h.account.courier.Watch(o.Key())
+		case <-grace.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
