@@ -1,0 +1,71 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+)
+
+// fakeGateway answers every call with what a test puts in, and keeps the last
+// question as parameters, wherever they were sent.
+type fakeGateway struct {
+	*httptest.Server
+	asked  url.Values
+	answer func(w http.ResponseWriter, r *http.Request)
+}
+
+func newFakeGateway(t *testing.T) *fakeGateway {
+	t.Helper()
+	f := &fakeGateway{}
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			t.Error(err)
+		}
+		f.asked = r.Form
+		f.answer(w, r)
+	}))
+	t.Cleanup(f.Close)
+	return f
+}
+
+// says makes the gateway answer the text.
+func (f *fakeGateway) says(text string) {
+	f.answer = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html;charset=utf-8")
+		_, _ = io.WriteString(w, text)
+	}
+}
+
+// answering wraps a signed content as the gateway does.
+func answering(t testing.TB, p pair, content string) string {
+	t.Helper()
+	return `{"alipay_trade_query_response":` + content + `,"sign":"` + p.sign(t, content) + `"}`
+}
+
+// newTestGateway is a gateway of the pairs app and alipay at the given URL.
+func newTestGateway(t testing.TB, address string) *Gateway {
+	t.Helper()
+	private, err := ParsePrivateKey(namedPair(t, "app").privatePEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := New(Config{
+		AppID: testApp, PrivateKey: private, AlipayKeys: []AlipayKey{namedPair(t, "alipay").alipayKey(t, "")},
+		URL: address, Now: func() time.Time { return testTime },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	return g
+}
+
+const paidAnswer = `{"code":"10000","msg":"Success","buyer_user_id":"2088000000000001","out_trade_no":"T-1",` +
+	`"send_pay_date":"2026-01-02 03:04:09","total_amount":"88.88","trade_no":"2026010222001400000000000001",` +
+	`"trade_status":"TRADE_SUCCESS"}`
