@@ -1,0 +1,33 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bolt is the default ledger: one file, for one process, on bbolt.
+//
+// # Layout
+//
+// Whatever grows, grows at its end. bbolt pays for a random key with a page of
+// its own in every commit, so each record lives under a number that only grows
+// (see nextID), and the two indexes by name hold short entries.
+//
+//	meta      version, salt
+//	names     number -> text that repeats (apps, sellers, sites, states)
+//	orders    id -> order, with the ids of its events and the places of its evidence
+//	number    app, out_trade_no -> order's id
+//	tradeno   app, trade_no -> order's id
+//	state     state, order's id -> nothing; "undelivered" counts as a state
+//	events    id -> event
+//	evidence  chunks of one stream of evidence, raw messages included
+//	held      id -> held item
+//	digest    held item's digest -> its id
+//
+// An id is a big-endian uint64: the time of the record in microseconds since
+// 1970, or one more than the last id if that is greater. It serves as a
+// sequence and, for seeking, as a time, and survives clocks that are set back.
+//
+// # Files of the package
+//
+// ledger.go opens and closes, committer.go gathers calls into transactions,
+// group.go is one transaction, record.go what calls do in it, accept.go the
+// marks that ride along, read.go and list.go the reading side; wire.go and the
+// *codec.go files are the encoding; module.go is Caddy's face.
+package bolt

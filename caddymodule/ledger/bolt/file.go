@@ -1,0 +1,166 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bolt
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// formatVersion is raised when an older program could no longer read the file.
+// Fields and buckets that it may ignore raise nothing.
+const formatVersion = 1
+
+// lockTimeout is how long Open waits for a file that is in use: long enough for
+// a process that is just ending, and over before anyone thinks it hangs.
+const lockTimeout = 2 * time.Second
+
+// The buckets; doc.go says what they hold.
+var (
+	bucketMeta     = []byte("meta")
+	bucketNames    = []byte("names")
+	bucketOrders   = []byte("orders")
+	bucketNumber   = []byte("number")
+	bucketTradeNo  = []byte("tradeno")
+	bucketState    = []byte("state")
+	bucketEvents   = []byte("events")
+	bucketEvidence = []byte("evidence")
+	bucketHeld     = []byte("held")
+	bucketDigest   = []byte("digest")
+
+	allBuckets = [][]byte{
+		bucketMeta, bucketNames, bucketOrders, bucketNumber, bucketTradeNo, bucketState,
+		bucketEvents, bucketEvidence, bucketHeld, bucketDigest,
+	}
+
+	keyVersion = []byte("version")
+	keySalt    = []byte("salt")
+)
+
+// CanonicalPath is the one name of the file that path leads to, by which two
+// configurations that mean the same file are recognised: absolute and without
+// symbolic links. It makes the file's folder (mode 0700) if there is none.
+func CanonicalPath(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("finding the ledger %q: %w", path, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(abs), 0o700); err != nil {
+		return "", fmt.Errorf("making the ledger's folder: %w", err)
+	}
+	if whole, err := filepath.EvalSymlinks(abs); err == nil {
+		return whole, nil
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	if err != nil {
+		return "", fmt.Errorf("finding the ledger's folder: %w", err)
+	}
+	return filepath.Join(dir, filepath.Base(abs)), nil
+}
+
+// openFile opens or makes the database and checks that it is a ledger.
+func openFile(path string, o *Options) (*bbolt.DB, error) {
+	if err := tighten(path, o.Warn); err != nil {
+		return nil, err
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:      o.LockTimeout,
+		PageSize:     pageSize,
+		FreelistType: bbolt.FreelistMapType,
+		NoStatistics: true,
+	})
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("the ledger %q is in use%s: a file has one process; "+
+			"give a running Caddy its new configuration with `caddy reload`, or stop it first", path, holder(path))
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%q is no ledger, or a damaged one (%w): restore it from a backup, or name another file", path, err)
+	case err != nil:
+		return nil, fmt.Errorf("opening the ledger %q: %w", path, err)
+	}
+	err = db.View(checkFormat)
+	if errors.Is(err, errEmpty) {
+		err = db.Update(makeFormat)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the ledger %q: %w", path, err), db.Close())
+	}
+	return db, nil
+}
+
+// tighten takes from others the right to read an existing ledger: it holds
+// buyers' data.
+func tighten(path string, warn func(string)) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening the ledger %q: %w", path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("the ledger %q is not a file; name a file in a folder of its own", path)
+	}
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	if err := os.Chmod(path, info.Mode().Perm()&^0o077); err != nil {
+		warn("others can read the ledger, and its mode cannot be changed")
+		return nil
+	}
+	warn("others could read the ledger; its mode is now 0600")
+	return nil
+}
+
+var (
+	errEmpty   = errors.New("the file is new")
+	errForeign = errors.New("the file is some other program's database; name another file")
+)
+
+// checkFormat refuses a file that is no ledger, or one too new for this program.
+func checkFormat(tx *bbolt.Tx) error {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		if k, _ := tx.Cursor().First(); k != nil {
+			return errForeign
+		}
+		return errEmpty
+	}
+	version, n := binary.Uvarint(meta.Get(keyVersion))
+	switch {
+	case n <= 0 || len(meta.Get(keySalt)) != saltSize:
+		return errForeign
+	case version > formatVersion:
+		return fmt.Errorf("the file has format %d, this program knows formats up to %d; use the newer program", version, formatVersion)
+	}
+	for _, name := range allBuckets {
+		if tx.Bucket(name) == nil {
+			return fmt.Errorf("%w: the file has no %s", errDamaged, name)
+		}
+	}
+	return nil
+}
+
+func makeFormat(tx *bbolt.Tx) error {
+	for _, name := range allBuckets {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	salt := make([]byte, saltSize)
+	rand.Read(salt) //nolint:errcheck // documented never to fail
+	meta := tx.Bucket(bucketMeta)
+	if err := meta.Put(keySalt, salt); err != nil {
+		return err
+	}
+	return meta.Put(keyVersion, binary.AppendUvarint(nil, formatVersion))
+}

@@ -1,0 +1,189 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bolt
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// orderRecord is an order as stored, under its id.
+type orderRecord struct {
+	trade.Order
+	id       uint64
+	events   []uint64 // ids, in sequence: the event of sequence n is at n-1
+	evidence []uint64 // places in the stream, in the order of arrival
+}
+
+// Bits of an order's flags.
+const (
+	flagWaiting = 1 << iota
+	flagPaid
+	flagFinished
+	flagClosed
+	flagContradicted
+)
+
+// appendOrder writes the record. Numbers up to 15 take one byte and are the
+// fields that every paid order has.
+func appendOrder(b []byte, r *orderRecord, n *names) []byte {
+	o := &r.Order
+	b = appendName(b, 1, o.AppID, n)
+	b = appendText(b, 2, o.OutTradeNo)
+	b = appendTime(b, 3, o.CreatedAt, r.id)
+	b = appendTime(b, 4, o.UpdatedAt, r.id)
+	var room [96]byte
+	for i := range o.Attempts {
+		b = protowire.AppendTag(b, 5, protowire.BytesType)
+		b = protowire.AppendBytes(b, appendAttempt(room[:0], &o.Attempts[i], r.id, n))
+	}
+	b = appendText(b, 6, o.TradeNo)
+	b = appendUint(b, 7, uint64(o.Total))
+	b = appendName(b, 8, o.SellerID, n)
+	b = appendText(b, 9, o.BuyerID)
+	b = appendTime(b, 10, o.PaidAt, r.id)
+	b = appendName(b, 11, string(o.Source), n)
+	b = appendUint(b, 12, orderFlags(o))
+	b = appendUint(b, 13, uint64(o.Sequence))
+	b = appendDeltas(b, 14, r.events, r.id)
+	b = appendDeltas(b, 15, r.evidence, 0)
+	b = appendUint(b, 16, uint64(o.Sequence-o.Accepted))
+	b = appendTime(b, 17, o.ClosedAt, r.id)
+	for i := range o.Refunds {
+		b = protowire.AppendTag(b, 18, protowire.BytesType)
+		b = protowire.AppendBytes(b, appendRefund(room[:0], &o.Refunds[i], r.id))
+	}
+	return b
+}
+
+func appendAttempt(b []byte, a *trade.Attempt, base uint64, n *names) []byte {
+	b = appendUint(b, 1, uint64(a.Total))
+	b = appendName(b, 2, a.SellerID, n)
+	b = appendName(b, 3, a.PublicURL, n)
+	b = appendName(b, 4, a.Channel, n)
+	b = appendTime(b, 5, a.At, base)
+	b = appendTime(b, 6, a.ExpiresAt, base)
+	return appendUint(b, 7, uint64(a.Count))
+}
+
+func appendRefund(b []byte, r *trade.Refund, base uint64) []byte {
+	b = appendText(b, 1, r.RequestNo)
+	b = appendUint(b, 2, uint64(r.Sum))
+	return appendTime(b, 3, r.At, base)
+}
+
+func orderFlags(o *trade.Order) uint64 {
+	var flags uint64
+	for i, set := range [...]bool{o.Waiting, o.Paid, o.Finished, o.Closed, o.Contradicted} {
+		if set {
+			flags |= 1 << i
+		}
+	}
+	return flags
+}
+
+// decodeOrder copies everything out of data.
+func decodeOrder(data []byte, id uint64, n *names) (orderRecord, error) {
+	r := orderRecord{id: id}
+	o := &r.Order
+	waiting := uint64(0)
+	f := fields{rest: data}
+	for f.next() {
+		switch f.num {
+		case 1:
+			o.AppID = f.name(n)
+		case 2:
+			o.OutTradeNo = f.text()
+		case 3:
+			o.CreatedAt = f.time(id)
+		case 4:
+			o.UpdatedAt = f.time(id)
+		case 5:
+			o.Attempts = append(o.Attempts, decodeAttempt(&f, id, n))
+		case 6:
+			o.TradeNo = f.text()
+		case 7:
+			o.Total = trade.Amount(f.value)
+		case 8:
+			o.SellerID = f.name(n)
+		case 9:
+			o.BuyerID = f.text()
+		case 10:
+			o.PaidAt = f.time(id)
+		case 11:
+			o.Source = trade.Source(f.name(n))
+		case 12:
+			setFlags(o, f.value)
+		case 13:
+			o.Sequence = int(f.value)
+		case 14:
+			r.events = f.deltas(id)
+		case 15:
+			r.evidence = f.deltas(0)
+		case 16:
+			waiting = f.value
+		case 17:
+			o.ClosedAt = f.time(id)
+		case 18:
+			o.Refunds = append(o.Refunds, decodeRefund(&f, id))
+		}
+	}
+	o.Accepted = o.Sequence - int(waiting)
+	return r, f.failed
+}
+
+func decodeAttempt(outer *fields, base uint64, n *names) trade.Attempt {
+	var a trade.Attempt
+	f := fields{rest: outer.bytes}
+	for f.next() {
+		switch f.num {
+		case 1:
+			a.Total = trade.Amount(f.value)
+		case 2:
+			a.SellerID = f.name(n)
+		case 3:
+			a.PublicURL = f.name(n)
+		case 4:
+			a.Channel = f.name(n)
+		case 5:
+			a.At = f.time(base)
+		case 6:
+			a.ExpiresAt = f.time(base)
+		case 7:
+			a.Count = int(f.value)
+		}
+	}
+	if f.failed != nil {
+		outer.fail(f.failed)
+	}
+	return a
+}
+
+func decodeRefund(outer *fields, base uint64) trade.Refund {
+	var r trade.Refund
+	f := fields{rest: outer.bytes}
+	for f.next() {
+		switch f.num {
+		case 1:
+			r.RequestNo = f.text()
+		case 2:
+			r.Sum = trade.Amount(f.value)
+		case 3:
+			r.At = f.time(base)
+		}
+	}
+	if f.failed != nil {
+		outer.fail(f.failed)
+	}
+	return r
+}
+
+func setFlags(o *trade.Order, flags uint64) {
+	o.Waiting = flags&flagWaiting != 0
+	o.Paid = flags&flagPaid != 0
+	o.Finished = flags&flagFinished != 0
+	o.Closed = flags&flagClosed != 0
+	o.Contradicted = flags&flagContradicted != 0
+}

@@ -1,0 +1,207 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// view is the ledger as one transaction sees it. All it returns is copied.
+type view struct {
+	ledger *Ledger
+	tx     *bbolt.Tx
+}
+
+// nameKey is the key of an order in an index by name.
+func (v *view) nameKey(appID, name string) []byte {
+	app, _ := v.ledger.names.find(appID)
+	return nameKey(app, appID, name)
+}
+
+// settle waits for the commit whose change of the order this view shows already,
+// if there is one: nobody is told what a power cut could take back.
+func (v *view) settle(ctx context.Context, k trade.Key) error {
+	c := &v.ledger.committer
+	if int64(v.tx.ID()) <= c.durable.Load() {
+		return nil
+	}
+	f := c.running.Load()
+	if f == nil || f.tx != v.tx.ID() || f.orders[k] == nil {
+		return nil
+	}
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return leaving(ctx)
+	}
+}
+
+// order finds an order by its number.
+func (v *view) order(k trade.Key) (orderRecord, bool, error) {
+	return v.indexed(bucketNumber, k.AppID, k.OutTradeNo)
+}
+
+func (v *view) indexed(index []byte, appID, name string) (orderRecord, bool, error) {
+	key := v.tx.Bucket(index).Get(v.nameKey(appID, name))
+	if key == nil {
+		return orderRecord{}, false, nil
+	}
+	id, ok := parseID(key)
+	if !ok {
+		return orderRecord{}, false, unavailable("reading", fmt.Errorf("%w: %s leads to %x", errDamaged, index, key))
+	}
+	r, err := v.orderAt(id)
+	return r, err == nil, err
+}
+
+func (v *view) orderAt(id uint64) (orderRecord, error) {
+	return decoded(v, bucketOrders, id, decodeOrder)
+}
+
+func (v *view) event(id uint64) (eventRecord, error) {
+	return decoded(v, bucketEvents, id, decodeEvent)
+}
+
+// decoded reads the record of an id that must be there.
+func decoded[T any](v *view, bucket []byte, id uint64, decode func([]byte, uint64, *names) (T, error)) (T, error) {
+	data := v.tx.Bucket(bucket).Get(idKey(id))
+	if data == nil {
+		var none T
+		return none, unavailable("reading", fmt.Errorf("%w: %s has no %d", errDamaged, bucket, id))
+	}
+	r, err := decode(data, id, v.ledger.names)
+	if err != nil {
+		return r, unavailable("reading", fmt.Errorf("%s %d: %w", bucket, id, err))
+	}
+	return r, nil
+}
+
+func (v *view) evidence(place uint64) (trade.Evidence, error) {
+	data, err := readStream(v.tx.Bucket(bucketEvidence), place)
+	if err != nil {
+		return trade.Evidence{}, unavailable("reading", err)
+	}
+	e, err := decodeEvidence(data, v.ledger.names)
+	if err != nil {
+		return e, unavailable("reading", fmt.Errorf("evidence at %d: %w", place, err))
+	}
+	return e, nil
+}
+
+func (v *view) heldByDigest(digest string) (trade.Held, bool, error) {
+	key := v.tx.Bucket(bucketDigest).Get([]byte(digest))
+	if key == nil {
+		return trade.Held{}, false, nil
+	}
+	id, _ := parseID(key)
+	h, err := v.heldAt(id)
+	return h, err == nil, err
+}
+
+func (v *view) heldAt(id uint64) (trade.Held, error) {
+	r, err := decoded(v, bucketHeld, id, decodeHeld)
+	if err != nil {
+		return trade.Held{}, err
+	}
+	r.Evidence, err = v.evidence(r.place)
+	return r.Held, err
+}
+
+// Order implements ledger.Ledger.
+func (l *Ledger) Order(ctx context.Context, k trade.Key) (trade.Order, error) {
+	return l.findOrder(ctx, bucketNumber, k.AppID, k.OutTradeNo)
+}
+
+// OrderByTradeNo implements ledger.Ledger.
+func (l *Ledger) OrderByTradeNo(ctx context.Context, appID, tradeNo string) (trade.Order, error) {
+	return l.findOrder(ctx, bucketTradeNo, appID, tradeNo)
+}
+
+func (l *Ledger) findOrder(ctx context.Context, index []byte, appID, name string) (o trade.Order, err error) {
+	marks := l.accepts.at()
+	err = l.view(ctx, func(v *view) error {
+		r, found, err := v.indexed(index, appID, name)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return ledger.ErrNotFound
+		}
+		o = r.Order
+		return v.settle(ctx, o.Key())
+	})
+	if err == nil {
+		marks.apply(&o)
+	}
+	return o, err
+}
+
+// Undelivered implements ledger.Ledger.
+func (l *Ledger) Undelivered(ctx context.Context, k trade.Key) (list []ledger.Delivery, err error) {
+	marks := l.accepts.at()
+	err = l.view(ctx, func(v *view) error {
+		r, found, err := v.order(k)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return ledger.ErrNotFound
+		}
+		marks.apply(&r.Order)
+		if err := v.settle(ctx, k); err != nil {
+			return err
+		}
+		if r.Accepted < 0 || r.Sequence > len(r.events) {
+			return unavailable("reading", fmt.Errorf("%w: order %d lacks events", errDamaged, r.id))
+		}
+		for _, id := range r.events[min(r.Accepted, r.Sequence):r.Sequence] {
+			d, err := v.delivery(&r, id)
+			if err != nil {
+				return err
+			}
+			list = append(list, d)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// delivery is an event with what is needed to tell it. Only a notice is an
+// original that the shop can read: answers to our own calls look different.
+func (v *view) delivery(r *orderRecord, id uint64) (ledger.Delivery, error) {
+	ev, err := v.event(id)
+	if err != nil {
+		return ledger.Delivery{}, err
+	}
+	d := ledger.Delivery{Order: r.Order, Event: v.public(&ev, r.OutTradeNo)}
+	if !ev.Direct || ev.Source != trade.SourceNotify {
+		return d, nil
+	}
+	if ev.evidence < 1 || ev.evidence > len(r.evidence) {
+		return d, unavailable("reading", fmt.Errorf("%w: event %d has no evidence", errDamaged, id))
+	}
+	e, err := v.evidence(r.evidence[ev.evidence-1])
+	d.Original, d.ContentType = e.Raw, e.ContentType
+	return d, err
+}
+
+// public is a stored event as callers see it.
+func (v *view) public(ev *eventRecord, outTradeNo string) trade.Event {
+	e := ev.Event
+	e.ID, e.OutTradeNo = public(eventPrefix, ev.id, v.ledger.salt), outTradeNo
+	return e
+}
+
+// isRefusal tells the order's own refusals from failures of the ledger.
+func isRefusal(err error) bool {
+	return errors.Is(err, trade.ErrPaid) || errors.Is(err, trade.ErrClosed) || errors.Is(err, trade.ErrContradicted)
+}

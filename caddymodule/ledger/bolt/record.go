@@ -1,0 +1,172 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bolt
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// maxName bounds app ids, order and trade numbers, which become keys. Alipay's
+// own are 64 characters at most.
+const maxName = 256
+
+func checkKey(k trade.Key) error {
+	for _, s := range []string{k.AppID, k.OutTradeNo} {
+		if len(s) == 0 || len(s) > maxName {
+			return fmt.Errorf("an order's app id and number have 1 to %d bytes, not %d", maxName, len(s))
+		}
+	}
+	return nil
+}
+
+// Attempt implements ledger.Ledger.
+func (l *Ledger) Attempt(ctx context.Context, k trade.Key, a trade.Attempt) (trade.Order, error) {
+	if err := checkKey(k); err != nil {
+		return trade.Order{}, err
+	}
+	a.At, a.ExpiresAt = micros(a.At), micros(a.ExpiresAt)
+	marks := l.accepts.at()
+	var o trade.Order
+	err := l.submit(ctx, func(g *group) (err error) {
+		o, err = g.attempt(k, a)
+		return err
+	})
+	if isRefusal(err) || err == nil {
+		marks.apply(&o)
+		return o, err
+	}
+	return trade.Order{}, err
+}
+
+func (g *group) attempt(k trade.Key, a trade.Attempt) (trade.Order, error) {
+	e, err := g.entry(k)
+	if err != nil {
+		return trade.Order{}, err
+	}
+	next, err := e.Attempt(k, a)
+	if err != nil {
+		return next, err
+	}
+	if e.id == 0 {
+		e.id = g.nextID(a.At)
+	}
+	e.Order, e.dirty = next, true
+	return next, nil
+}
+
+// Record implements ledger.Ledger.
+func (l *Ledger) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, error) {
+	if err := checkKey(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo}); err != nil {
+		return ledger.Outcome{}, err
+	}
+	if len(e.TradeNo) > maxName {
+		return ledger.Outcome{}, fmt.Errorf("a trade number has at most %d bytes, not %d", maxName, len(e.TradeNo))
+	}
+	e = evidenceTimes(e)
+	marks := l.accepts.at()
+	out, err := l.recordIfKnown(ctx, &e)
+	if err != nil || out.Repeat {
+		marks.apply(&out.Order)
+		return out, err
+	}
+	err = l.submit(ctx, func(g *group) (err error) {
+		out, err = g.record(&e)
+		return err
+	})
+	if err != nil {
+		return ledger.Outcome{}, err
+	}
+	marks.apply(&out.Order)
+	return out, nil
+}
+
+// recordIfKnown answers a repeat from a read transaction, provided that what it
+// reads is durable.
+func (l *Ledger) recordIfKnown(ctx context.Context, e *trade.Evidence) (out ledger.Outcome, err error) {
+	err = l.view(ctx, func(v *view) error {
+		if int64(v.tx.ID()) > l.committer.durable.Load() {
+			return nil
+		}
+		r, _, err := v.order(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
+		if err != nil {
+			return err
+		}
+		f := trade.Fold(r.Order, *e)
+		if f.Changed {
+			return nil
+		}
+		if f.Held != nil {
+			known, found, err := v.heldByDigest(f.Held.ID)
+			if err != nil || !found {
+				return err
+			}
+			f.Held = &known
+		}
+		out = ledger.Outcome{Order: r.Order, Held: f.Held, Repeat: true}
+		return nil
+	})
+	return out, err
+}
+
+// record folds e into its order and stages what that changes.
+func (g *group) record(e *trade.Evidence) (ledger.Outcome, error) {
+	order, err := g.entry(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
+	if err != nil {
+		return ledger.Outcome{}, err
+	}
+	f := trade.Fold(order.Order, *e)
+	isNew := f.Changed
+	if f.Held != nil {
+		known, found, err := g.heldItem(f.Held.ID)
+		if err != nil {
+			return ledger.Outcome{}, err
+		}
+		if found {
+			f.Held = &known
+		} else {
+			isNew = true
+			place := g.keep(e)
+			g.held, g.places = append(g.held, *f.Held), append(g.places, place)
+			if f.Changed {
+				order.evidence = append(order.evidence, place)
+			}
+		}
+	} else if f.Changed {
+		brief := folded(e)
+		order.evidence = append(order.evidence, g.keep(&brief))
+	}
+	if f.Changed {
+		g.stageEvents(order, f.Events)
+		order.Order, order.dirty = f.Order, true
+	}
+	return ledger.Outcome{Order: f.Order, Events: f.Events, Held: f.Held, Repeat: !isNew}, nil
+}
+
+func (g *group) keep(e *trade.Evidence) uint64 {
+	return g.stream.append(g.encoded(func(b []byte) []byte { return appendEvidence(b, e, g.ledger.names) }))
+}
+
+// stageEvents gives the events their ids.
+func (g *group) stageEvents(order *entry, events []trade.Event) {
+	for i := range events {
+		id := g.nextID(events[i].At)
+		events[i].ID = public(eventPrefix, id, g.ledger.salt)
+		order.events = append(order.events, id)
+		g.events = append(g.events, eventRecord{Event: events[i], id: id, order: order.id, evidence: len(order.evidence)})
+	}
+}
+
+// heldItem is a held item of the ledger or of this group.
+func (g *group) heldItem(digest string) (trade.Held, bool, error) {
+	for i := range g.held {
+		if g.held[i].ID == digest {
+			return g.held[i], true, nil
+		}
+	}
+	return g.heldByDigest(digest)
+}

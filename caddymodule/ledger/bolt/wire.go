@@ -1,0 +1,173 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Records are fields in protobuf's wire format: a reader skips the fields that
+// a later version has added, and a zero value takes no room. Times are
+// microseconds (finer digits are cut off) relative to a base that the record's
+// place gives, amounts are fen, and texts that repeat are numbers (names).
+
+// errDamaged is wrapped by every error of a decoder.
+var errDamaged = errors.New("damaged record")
+
+func appendUint(b []byte, num protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	return protowire.AppendVarint(b, v)
+}
+
+func appendText(b []byte, num protowire.Number, s string) []byte {
+	if s == "" {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendString(b, s)
+}
+
+func appendBytes(b []byte, num protowire.Number, v []byte) []byte {
+	if len(v) == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendBytes(b, v)
+}
+
+// appendName writes a text that repeats as its number, or in full when the
+// table of names is full.
+func appendName(b []byte, num protowire.Number, s string, n *names) []byte {
+	if s == "" {
+		return b
+	}
+	if ref, ok := n.ref(s); ok {
+		return appendUint(b, num, ref)
+	}
+	return appendText(b, num, s)
+}
+
+// appendTime leaves out the zero time only, so that it comes back as such.
+func appendTime(b []byte, num protowire.Number, t time.Time, base uint64) []byte {
+	if t.IsZero() {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	return protowire.AppendVarint(b, protowire.EncodeZigZag(t.UnixMicro()-int64(base)))
+}
+
+// fields walks over a record:
+//
+//	for f := (fields{rest: data}); f.next(); { switch f.num { … } }
+type fields struct {
+	rest   []byte
+	num    protowire.Number
+	value  uint64 // of a number
+	bytes  []byte // of a text or a nested record; not nil then; aliases the record
+	failed error
+}
+
+func (f *fields) next() bool {
+	for len(f.rest) > 0 && f.failed == nil {
+		num, kind, n := protowire.ConsumeTag(f.rest)
+		if n < 0 {
+			f.fail(protowire.ParseError(n))
+			return false
+		}
+		f.rest = f.rest[n:]
+		f.num, f.value, f.bytes = num, 0, nil
+		switch kind {
+		case protowire.VarintType:
+			f.value, n = protowire.ConsumeVarint(f.rest)
+		case protowire.BytesType:
+			f.bytes, n = protowire.ConsumeBytes(f.rest)
+		default:
+			n = protowire.ConsumeFieldValue(num, kind, f.rest)
+		}
+		if n < 0 {
+			f.fail(protowire.ParseError(n))
+			return false
+		}
+		f.rest = f.rest[n:]
+		if kind == protowire.VarintType || kind == protowire.BytesType {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fields) fail(err error) {
+	if f.failed == nil {
+		f.failed = fmt.Errorf("%w: %w", errDamaged, err)
+	}
+}
+
+// text is the field as a string of its own.
+func (f *fields) text() string { return string(f.bytes) }
+
+// name undoes appendName.
+func (f *fields) name(n *names) string {
+	if f.bytes != nil {
+		return string(f.bytes)
+	}
+	s, ok := n.text(f.value)
+	if !ok {
+		f.fail(fmt.Errorf("name %d is not in the table", f.value))
+	}
+	return s
+}
+
+func (f *fields) time(base uint64) time.Time {
+	return time.UnixMicro(protowire.DecodeZigZag(f.value) + int64(base)).UTC()
+}
+
+// micros cuts a time to what a record holds of it.
+func micros(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return time.UnixMicro(t.UnixMicro()).UTC()
+}
+
+// appendDeltas writes a list of growing numbers as their steps from base.
+func appendDeltas(b []byte, num protowire.Number, list []uint64, base uint64) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	size := 0
+	for i, last := 0, base; i < len(list); i++ {
+		size += protowire.SizeVarint(list[i] - last)
+		last = list[i]
+	}
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(size))
+	for _, v := range list {
+		b = protowire.AppendVarint(b, v-base)
+		base = v
+	}
+	return b
+}
+
+// deltas undoes appendDeltas.
+func (f *fields) deltas(base uint64) []uint64 {
+	var list []uint64
+	for rest := f.bytes; len(rest) > 0; {
+		v, n := protowire.ConsumeVarint(rest)
+		if n < 0 {
+			f.fail(protowire.ParseError(n))
+			return nil
+		}
+		base += v
+		list = append(list, base)
+		rest = rest[n:]
+	}
+	return list
+}
