@@ -63,7 +63,7 @@ func misfit(o *Order, e *Evidence) Reason {
 		return ReasonAmount
 	}
 	switch {
-	case !e.Status.Known(), e.TradeNo == "" && e.proves(), e.RefundAmountMissing:
+	case !e.Status.Known(), e.TradeNo == "" && e.proves(), e.RefundAmountMissing, e.Status == StatusWait && e.proves():
 		return ReasonIncomplete
 	case e.Refunded > o.Total, e.Status == StatusClosed && e.Refunded > 0 && e.Refunded != o.Total:
 		return ReasonRefundSum
