@@ -33,7 +33,7 @@ func (s *Sandbox) tradeRefund(req *request) (object, error) {
 	if err != nil {
 		return extra, err
 	}
-	moved, err := s.refund(trade, ask)
+	moved, err := s.refundOrFault(trade, ask)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +43,10 @@ func (s *Sandbox) tradeRefund(req *request) (object, error) {
 	}
 	reply := append(succeeded(buyerMembers(trade)...), member{"out_trade_no", trade.OutTradeNo},
 		member{"trade_no", trade.TradeNo}, member{"fund_change", change},
-		member{"refund_fee", trade.Refunded.String()},
-		member{"gmt_refund_pay", alipayTime(trade.Refunds[len(trade.Refunds)-1].At)})
+		member{"refund_fee", trade.Refunded.String()})
+	if count := len(trade.Refunds); count > 0 {
+		reply = append(reply, member{"gmt_refund_pay", alipayTime(trade.Refunds[count-1].At)})
+	}
 	if slices.Contains(req.biz.list("query_options"), "refund_detail_item_list") {
 		reply = append(reply, member{"send_back_fee", ask.Amount.String()},
 			member{"refund_detail_item_list",
@@ -70,6 +72,7 @@ func readRefund(req *request) (ask bank.Refund, err error) {
 	return ask, err
 }
 
+// refund moves the money and tells the merchant.
 func (s *Sandbox) refund(trade *bank.Trade, ask bank.Refund) (moved bool, err error) {
 	done, moved, err := s.book.Refund(trade, ask, s.clock.Now())
 	if err == nil && moved {

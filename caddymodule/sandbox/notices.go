@@ -100,7 +100,7 @@ func (s *Sandbox) content(trade *bank.Trade) wire.Params {
 	}
 	set("buyer_logon_id", trade.Buyer.LogonID)
 	set("seller_id", trade.SellerID)
-	set("seller_email", "seller@sandbox.example")
+	set("seller_email", "seller@sandbox.test")
 	set("total_amount", trade.Total.String())
 	if !trade.Paid.IsZero() {
 		total := trade.Total.String()
@@ -148,10 +148,10 @@ func (s *Sandbox) notify(trade *bank.Trade, content wire.Params) {
 
 // notifyID looks like Alipay's: the day, then digits; 34 in all.
 func notifyID(now time.Time) string {
-	var raw [20]byte
+	var raw [23]byte
 	_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
 	for i := range raw {
 		raw[i] = '0' + raw[i]%10
 	}
-	return now.In(zone).Format("20060102") + "222" + now.In(zone).Format("150") + string(raw[:])
+	return now.In(zone).Format("20060102") + "222" + string(raw[:])
 }

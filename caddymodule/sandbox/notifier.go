@@ -36,7 +36,7 @@ func (s *Sandbox) send(n *notice) {
 		return
 	}
 	n.next = time.Time{}
-	at := s.clock.Now()
+	at := s.clock.Now().In(zone)
 	s.busy++
 	s.sending.Add(1)
 	go func() {

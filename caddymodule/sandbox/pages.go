@@ -60,6 +60,15 @@ func (p page) Name(buyer *bank.Buyer) string {
 	return buyer.Name
 }
 
+// Yuan writes an amount with its thousands apart: 1,000.00.
+func (page) Yuan(amount bank.Fen) string {
+	whole, decimals, _ := strings.Cut(amount.String(), ".")
+	for at := len(whole) - 3; at > 0; at -= 3 {
+		whole = whole[:at] + "," + whole[at:]
+	}
+	return whole + "." + decimals
+}
+
 // Inc counts buyers from 1.
 func (page) Inc(i int) int { return i + 1 }
 

@@ -21,7 +21,9 @@ type order struct {
 	first      time.Time
 	sessions   []*session
 	notices    []*notice
-	withheld   []*notice // waits for a later notice to overtake it
+	withheld   []*notice           // waits for a later notice to overtake it
+	slow       map[string]bank.Fen // refunds that refund_slow holds, by number
+	refunds    int                 // refund calls seen, for refund_full_once
 }
 
 // session is one visit to the cashier: one opening of the merchant's URL.

@@ -47,8 +47,11 @@ func (b *Book) Find(tradeNo, outTradeNo string, now time.Time) (*Trade, error) {
 // Len is the number of trades.
 func (b *Book) Len() int { return len(b.byOutNo) }
 
+// zone is Alipay's: its numbers begin with the day there.
+var zone = time.FixedZone("CST", 8*3600)
+
 // tradeNo makes Alipay's number: the day, a product mark, a serial; 28 digits.
 func (b *Book) tradeNo(now time.Time) string {
 	b.serial++
-	return fmt.Sprintf("%s2200%016d", now.Format("20060102"), 1_000_000_000_000_000+b.serial)
+	return fmt.Sprintf("%s2200%016d", now.In(zone).Format("20060102"), 1_000_000_000_000_000+b.serial)
 }

@@ -14,22 +14,21 @@ type Refund struct {
 	Total     Fen // the trade's sum of refunds after this one
 }
 
-// Refund moves money back. requestNo may be empty for a full refund only and
-// then is the trade's own number. The same number with the same amount is the
-// same refund: moved is false then. A refund that reaches the total closes the
-// trade.
-func (b *Book) Refund(trade *Trade, ask Refund, now time.Time) (done Refund, moved bool, err error) {
+// CheckRefund tells what would become of a refund. requestNo may be empty for a
+// full refund only and then is the trade's own number. The same number with
+// the same amount is the same refund: known is true then, and plan is it.
+func (b *Book) CheckRefund(trade *Trade, ask Refund, now time.Time) (plan Refund, known bool, err error) {
 	if ask.RequestNo == "" {
 		if ask.Amount != trade.Total && !trade.Paid.IsZero() {
 			return Refund{}, false, ErrRefundFee
 		}
 		ask.RequestNo = trade.OutTradeNo
 	}
-	if known, ok := trade.FindRefund(ask.RequestNo); ok {
-		if known.Amount != ask.Amount {
+	if earlier, ok := trade.FindRefund(ask.RequestNo); ok {
+		if earlier.Amount != ask.Amount {
 			return Refund{}, false, ErrDiscordantRepeat
 		}
-		return known, false, nil
+		return earlier, true, nil
 	}
 	b.expire(trade, now)
 	switch trade.Status {
@@ -46,15 +45,25 @@ func (b *Book) Refund(trade *Trade, ask Refund, now time.Time) (done Refund, mov
 	if b.Seller < ask.Amount {
 		return Refund{}, false, ErrSellerBalance
 	}
-	b.Seller -= ask.Amount
-	trade.Buyer.Balance += ask.Amount
-	trade.Refunded += ask.Amount
-	ask.At, ask.Total = now, trade.Refunded
-	trade.Refunds = append(trade.Refunds, ask)
+	return ask, false, nil
+}
+
+// Refund moves money back, unless CheckRefund objects or knows the refund:
+// moved is false then. A refund that reaches the total closes the trade.
+func (b *Book) Refund(trade *Trade, ask Refund, now time.Time) (done Refund, moved bool, err error) {
+	done, known, err := b.CheckRefund(trade, ask, now)
+	if err != nil || known {
+		return done, false, err
+	}
+	b.Seller -= done.Amount
+	trade.Buyer.Balance += done.Amount
+	trade.Refunded += done.Amount
+	done.At, done.Total = now, trade.Refunded
+	trade.Refunds = append(trade.Refunds, done)
 	if trade.Refunded == trade.Total {
 		trade.Status, trade.Closed = Closed, now
 	}
-	return ask, true, nil
+	return done, true, nil
 }
 
 // FindRefund looks a refund up by its number.
