@@ -113,12 +113,13 @@ func once(d *caddyfile.Dispenser, into *string) error {
 
 // guest reads an option whose first argument names a guest module.
 func guest(d *caddyfile.Dispenser, namespace, inlineKey string) ([]byte, error) {
+	option := d.Val()
 	if !d.NextArg() {
 		return nil, d.ArgErr()
 	}
 	name := d.Val()
 	if _, err := caddy.GetModule(namespace + "." + name); err != nil {
-		return nil, d.Errf("unknown %s %q; this binary has: %s", namespace, name, strings.Join(guests(namespace), ", "))
+		return nil, d.Errf("unknown %s %q; this binary has: %s", option+" "+inlineKey, name, strings.Join(guests(namespace), ", "))
 	}
 	mod, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
 	if err != nil {
