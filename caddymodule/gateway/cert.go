@@ -47,6 +47,7 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 func noCertificate(ders [][]byte) error {
 	for _, der := range ders {
 		switch it, err := sniff(der); {
+		case errors.Is(err, errNotDER):
 		case err != nil:
 			return err
 		case it.kind == kindRSAPrivate, it.kind == kindEncrypted:

@@ -6,6 +6,7 @@ package gateway
 import (
 	"context"
 	"crypto"
+	"crypto/rsa"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -27,7 +28,7 @@ type Gateway struct {
 	owned    *http.Transport // nil if it was configured
 	sdk      *alipay.Client
 	verifier *Verifier
-	own      AlipayKey // the app's public key, for Diagnose
+	own      *rsa.PublicKey // the app's, for Diagnose
 	now      func() time.Time
 
 	// signing lets GOMAXPROCS signatures be made at a time, first come, first
@@ -51,7 +52,7 @@ func New(c Config) (*Gateway, error) {
 	c.PrivateKey.Precompute()
 	g := &Gateway{
 		appID: c.AppID, url: address, verifier: verifier, now: c.Now,
-		own:     AlipayKey{Public: &c.PrivateKey.PublicKey},
+		own:     &c.PrivateKey.PublicKey,
 		signing: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	if g.now == nil {

@@ -103,17 +103,19 @@ func sniffForeign(der []byte) kind {
 	return kindUnknown
 }
 
+var errNotDER = errors.New("this is no key: the base64 is sound, but what it holds is no DER sequence")
+
 // checkLength compares the length that the outer sequence states with what is
 // there.
 func checkLength(der []byte) error {
 	want, ok := statedLength(der)
 	if !ok {
-		return errors.New("this is no key: the base64 is sound, but what it holds is no DER sequence")
+		return errNotDER
 	}
 	if have := len(der); have < want {
-		return fmt.Errorf("the key is truncated: expected %d bytes, have %d; copy it again, as a whole", want, have)
+		return fmt.Errorf("truncated: expected %d bytes, have %d; copy it again, as a whole", want, have)
 	} else if have > want {
-		return fmt.Errorf("the key is followed by %d bytes that do not belong to it: was it pasted twice?", have-want)
+		return fmt.Errorf("followed by %d bytes that do not belong to it: was it pasted twice?", have-want)
 	}
 	return nil
 }

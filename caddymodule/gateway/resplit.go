@@ -19,7 +19,18 @@ var used = map[string]bool{
 	"trade_status": true,
 }
 
-// required are those of them without which no reading would be accepted and
+// plain are further documented parameters whose values hold no &. Free text
+// (subject, body, passback_params), lists and undocumented ones may.
+var plain = map[string]bool{
+	"auth_app_id": true, "buyer_pay_amount": true, "gmt_create": true, "invoice_amount": true,
+	"notify_action_type": true, "notify_time": true, "point_amount": true, "receipt_amount": true,
+	"send_back_fee": true, "version": true,
+}
+
+// whole reports whether a parameter's value is one segment, or else no sense.
+func whole(key string) bool { return used[key] || plain[key] }
+
+// required are those of used without which no reading would be accepted and
 // folded into an order. Sorted.
 var required = []string{"app_id", "notify_id", "notify_type", "out_trade_no", "total_amount", "trade_no", "trade_status"}
 
@@ -37,8 +48,8 @@ type segment struct {
 // texts whose signature holds.
 //
 // A reading chooses segments that begin a parameter. Their keys ascend, for the
-// text is sorted; the first segment is one of them; a used field's value holds
-// no &, or it would be refused here or held later; no required key is missing.
+// text is sorted; the first segment is one of them; the value of a used or plain
+// parameter is a whole segment; no required key is missing.
 func ambiguous(ps params, r reading) bool {
 	segments, suspect := segmentsOf(ps, r)
 	if !suspect {
@@ -54,7 +65,7 @@ func ambiguous(ps params, r reading) bool {
 		}
 	}
 	for i, s := range segments[:len(segments)-1] {
-		if s.start && used[s.key] && !segments[i+1].start {
+		if s.start && whole(s.key) && !segments[i+1].start {
 			return true
 		}
 	}
@@ -62,13 +73,13 @@ func ambiguous(ps params, r reading) bool {
 }
 
 // segmentsOf cuts the signed text. It is suspect if a used key follows an &
-// within a value, or a used field's value holds an &.
+// within a value, or a value holds an & that should not.
 func segmentsOf(ps params, r reading) (segments []segment, suspect bool) {
 	for _, p := range ps {
 		if !r.includes(p) || strings.IndexByte(p.value, '&') < 0 {
 			continue
 		}
-		suspect = suspect || used[p.key]
+		suspect = suspect || whole(p.key)
 		_, rest, more := strings.Cut(p.value, "&")
 		for more {
 			var piece string
@@ -94,8 +105,10 @@ func segmentsOf(ps params, r reading) (segments []segment, suspect bool) {
 	return segments, true
 }
 
+// segmentKey is the key that a piece would have as a parameter of its own. sign
+// and sign_type are never part of the signed text.
 func segmentKey(piece string) string {
-	if key, _, ok := strings.Cut(piece, "="); ok && isKey(key) {
+	if key, _, ok := strings.Cut(piece, "="); ok && isKey(key) && key != "sign" && key != "sign_type" {
 		return key
 	}
 	return ""
@@ -120,7 +133,7 @@ func reachable(segments []segment) (from, to []bool) {
 		if s.key == "" {
 			continue
 		}
-		to[i] = (i == n-1 || !used[s.key]) && !skips(s.key, "")
+		to[i] = (i == n-1 || !whole(s.key)) && !skips(s.key, "")
 		for j := i + 1; j < n && !to[i]; j++ {
 			to[i] = to[j] && follows(segments, i, j)
 		}
@@ -131,7 +144,7 @@ func reachable(segments []segment) (from, to []bool) {
 // follows reports whether segments i and j can begin adjoining parameters.
 func follows(segments []segment, i, j int) bool {
 	a, b := segments[i].key, segments[j].key
-	return a < b && (j == i+1 || !used[a]) && !skips(a, b)
+	return a < b && (j == i+1 || !whole(a)) && !skips(a, b)
 }
 
 // skips reports whether a required key lies between a and b ("": the end).

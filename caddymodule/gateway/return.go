@@ -111,10 +111,13 @@ func readReturn(rawQuery string) (params, *Rejection) {
 }
 
 // aliasOf is the name under which a shop's language may show a parameter: PHP
-// turns points, spaces and brackets into underscores and cuts at a NUL, ASP.NET
-// ignores case.
+// turns points, spaces and lone brackets into underscores, makes a list of
+// name[], and cuts at a NUL; ASP.NET ignores case.
 func aliasOf(key string) string {
 	key, _, _ = strings.Cut(strings.TrimLeft(key, " "), "\x00")
+	if i := strings.IndexByte(key, '['); i >= 0 && strings.IndexByte(key[i:], ']') > 0 {
+		key = key[:i]
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '.' || r == ' ' || r == '[':
