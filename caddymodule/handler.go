@@ -79,6 +79,8 @@ type Handler struct {
 	site    *shop.Shop
 	source  shop.Source
 	routes  routes
+
+	diagnosed pause
 }
 
 // CaddyModule returns the module's information.
@@ -114,6 +116,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.site.PublicURL = base
+	guardErrors(ctx)
 	app.(*App).sites = append(app.(*App).sites, h)
 	return nil
 }

@@ -47,6 +47,7 @@ func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		reason, detail := rejection(err)
 		h.refuse(w, reason, detail)
+		h.diagnose(reason, body, r.URL.RawQuery)
 		return nil
 	}
 	setPlaceholder(r, "out_trade_no", e.OutTradeNo)

@@ -1,0 +1,36 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+)
+
+// diagnosisPause is how long at least lies between two diagnoses: each may cost
+// as much as a dozen notices, and anybody can cause one.
+const diagnosisPause = 15 * time.Second
+
+// pause lets one caller through per diagnosisPause.
+type pause struct{ until atomic.Int64 }
+
+func (p *pause) over(now time.Time) bool {
+	until := p.until.Load()
+	return now.UnixNano() >= until && p.until.CompareAndSwap(until, now.Add(diagnosisPause).UnixNano())
+}
+
+// diagnose logs which known mistake would make a refused notice verify. It is
+// for the operator's eyes: what was refused stays refused.
+func (h *Handler) diagnose(reason string, body []byte, rawQuery string) {
+	if reason != string(gateway.ReasonSignature) && reason != string(gateway.ReasonSignFormat) || !h.diagnosed.over(time.Now()) {
+		return
+	}
+	if d := h.account.gateway.Diagnose(body, rawQuery); d.Word != "" {
+		h.logger.Warn("a refused notice would verify but for one mistake", zap.String("mistake", d.Word), zap.String("meaning", d.Sentence))
+	}
+}
