@@ -110,7 +110,9 @@ func (s *Sandbox) login(visit *session, buyer *bank.Buyer) error {
 func (s *Sandbox) expireTrade(trade *bank.Trade) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.book.Expire(trade, s.clock.Now()) || trade.Status == bank.Closed && trade.Paid.IsZero() {
+	s.book.Expire(trade, s.clock.Now())
+	// Somebody may have looked, and so closed it, a moment before this call.
+	if trade.Status == bank.Closed && trade.Paid.IsZero() && trade.Closed.Equal(trade.Expire) {
 		s.notifyClosed(trade)
 	}
 }
