@@ -4,6 +4,7 @@
 package caddymodule_test
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -59,7 +60,10 @@ type world struct {
 	Gateway *sandboxtest.Gateway
 	client  *http.Client
 
-	global, site, rest string
+	// Configuration, for the next reload: options of the global alipay block, of
+	// the site's alipay block, directives behind it, other global options, the
+	// log's output, and what stands in place of the gateway and the shop.
+	global, site, rest, options, log, gateway, shop string
 }
 
 // newWorld starts a world. rest are directives of the site behind the module.
@@ -91,17 +95,14 @@ func (w *world) path(name string) string { return filepath.Join(w.Dir, name) }
 
 // caddyfile is the world's configuration; global and site hold further options.
 func (w *world) caddyfile() string {
-	rest := w.rest
-	if rest == "" {
-		rest = "reverse_proxy " + w.Shop.Address()
-	}
 	return fmt.Sprintf(`{
 		admin off
 		persist_config off
 		auto_https off
 		log {
-			output discard
+			output %s
 		}
+		%s
 		alipay {
 			app_id %s
 			app_private_key %s
@@ -115,13 +116,15 @@ func (w *world) caddyfile() string {
 	%s {
 		alipay {
 			public_url %s
-			shop %s
+			%s
 			order /alipay/orders/{out_trade_no}
 			%s
 		}
 		%s
-	}`, w.Gateway.AppID, w.path("app.pem"), w.path("alipay.pem"), sellerID, w.Gateway.GatewayURL(), w.path("alipay.db"), w.global,
-		w.URL, w.URL, w.Shop.Address(), w.site, rest)
+	}`, cmp.Or(w.log, "discard"), w.options,
+		w.Gateway.AppID, w.path("app.pem"), w.path("alipay.pem"), sellerID,
+		cmp.Or(w.gateway, w.Gateway.GatewayURL()), w.path("alipay.db"), w.global,
+		w.URL, w.URL, cmp.Or(w.shop, "shop "+w.Shop.Address()), w.site, cmp.Or(w.rest, "reverse_proxy "+w.Shop.Address()))
 }
 
 func (w *world) reload() {
@@ -276,7 +279,7 @@ type fakeShop struct {
 
 type received struct {
 	Method, URI, Host string
-	Header            http.Header
+	Header, Trailer   http.Header
 	Body              string
 }
 
@@ -310,7 +313,7 @@ func (s *fakeShop) setLookUp(f func(http.ResponseWriter, *http.Request) bool) {
 
 func (s *fakeShop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	got := &received{r.Method, r.URL.RequestURI(), r.Host, r.Header.Clone(), string(body)}
+	got := &received{r.Method, r.URL.RequestURI(), r.Host, r.Header.Clone(), r.Trailer.Clone(), string(body)}
 	s.mu.Lock()
 	s.requests = append(s.requests, got)
 	deliver, lookUp := s.deliver, s.lookUp

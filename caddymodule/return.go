@@ -57,6 +57,7 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	h.prove(r.Context(), &order)
 	shop.SetOrder(r.Header, &order)
+	caddyhttp.SetVar(r.Context(), verifiedVar, true)
 	setTradePlaceholders(r, &order)
 	return next.ServeHTTP(w, r)
 }

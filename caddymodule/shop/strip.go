@@ -14,17 +14,16 @@ const prefix = "x-alipay-"
 
 // Strip takes everything off a request that could look verified to the shop:
 // each header and trailer whose name begins with X-Alipay- once case is ignored
-// and _ and . are read as -, for CGI, FastCGI and WSGI deliver all of these
-// under one name. It also takes such names out of Connection, whose every name
+// and whatever is neither letter nor digit is read as -. CGI, FastCGI and WSGI
+// deliver these under one name: all of them fold -, PHP and others _ and ., some
+// web servers every sign. It also takes such names out of Connection, whose every name
 // a proxy removes: a client could else make a verified header vanish.
 //
 // It allocates nothing on a request that has nothing to strip and no trailer.
 func Strip(r *http.Request) {
 	stripNames(r.Header)
 	for i, v := range r.Header["Connection"] {
-		if strings.Contains(v, "-") || strings.ContainsAny(v, "_.") {
-			r.Header["Connection"][i] = withoutOurs(v)
-		}
+		r.Header["Connection"][i] = withoutOurs(v)
 	}
 	// Trailers arrive when the body ends, with names that need not have been
 	// announced; only a body of unknown length can carry any.
@@ -57,27 +56,28 @@ func ours(name string) bool {
 
 func foldsTo(c byte) byte {
 	switch {
-	case c == '_' || c == '.':
-		return '-'
+	case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		return c
 	case c >= 'A' && c <= 'Z':
 		return c + 'a' - 'A'
 	}
-	return c
+	return '-'
 }
 
 // withoutOurs drops our names from a comma-separated list.
 func withoutOurs(list string) string {
 	found := false
-	kept := make([]string, 0, 4)
 	for token := range strings.SplitSeq(list, ",") {
-		if ours(strings.TrimSpace(token)) {
-			found = true
-			continue
-		}
-		kept = append(kept, token)
+		found = found || ours(strings.TrimSpace(token))
 	}
 	if !found {
 		return list
+	}
+	var kept []string
+	for token := range strings.SplitSeq(list, ",") {
+		if !ours(strings.TrimSpace(token)) {
+			kept = append(kept, token)
+		}
 	}
 	return strings.Join(kept, ",")
 }
