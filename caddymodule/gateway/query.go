@@ -19,10 +19,19 @@ import (
 // 02ekfq). The error is ErrTradeNotExist, ErrUnknown, or a *GatewayError that
 // may be neither. The statement has no seller: the answer names none.
 func (g *Gateway) Query(ctx context.Context, outTradeNo string) (trade.Evidence, error) {
-	a, err := g.call(ctx, "alipay.trade.query", map[string]any{"out_trade_no": outTradeNo})
+	const method = "alipay.trade.query"
+	body, err := g.call(ctx, method, map[string]any{"out_trade_no": outTradeNo})
 	if err != nil {
 		return trade.Evidence{}, err
 	}
+	a, err := g.verifier.readAnswer(method, body)
+	if err != nil {
+		return trade.Evidence{}, err
+	}
+	return g.readQuery(outTradeNo, a)
+}
+
+func (g *Gateway) readQuery(outTradeNo string, a answer) (trade.Evidence, error) {
 	// The signature covers neither the question nor the time: an answer for
 	// another order would verify as well.
 	if got := a.fields.text("out_trade_no"); got != outTradeNo && (got != "" || a.succeeded()) {
@@ -60,17 +69,13 @@ func (g *Gateway) queried(outTradeNo string, f members) trade.Evidence {
 	return e
 }
 
-// call signs, sends and reads one call.
-func (g *Gateway) call(ctx context.Context, method string, biz map[string]any) (answer, error) {
+// call signs and sends one call, and returns the answer as it came.
+func (g *Gateway) call(ctx context.Context, method string, biz map[string]any) ([]byte, error) {
 	values, err := g.sign(ctx, method, nil, biz)
 	if err != nil {
-		return answer{}, notSent(err)
+		return nil, notSent(err)
 	}
-	body, err := g.send(ctx, values)
-	if err != nil {
-		return answer{}, err
-	}
-	return g.verifier.readAnswer(method, body)
+	return g.send(ctx, values)
 }
 
 // notSent wraps ErrUnknown although the call was never made, so that callers

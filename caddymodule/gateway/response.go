@@ -54,8 +54,11 @@ func (v *Verifier) readAnswer(method string, body []byte) (answer, error) {
 	if a.fields, err = scanObject(content); err != nil {
 		return answer{}, unknown("the response is no JSON object that can be read in one way")
 	}
+	if a.succeeded() && failure != nil {
+		return answer{}, unknown("the answer is a success that is called an error")
+	}
 	if !root.has("sign") {
-		if a.succeeded() || failure == nil && a.fields.text("code") == "" {
+		if a.succeeded() || a.fields.text("code") == "" {
 			return answer{}, unknown("the answer is not signed")
 		}
 		return a, nil
