@@ -62,12 +62,14 @@ type world struct {
 
 	// Configuration, for the next reload: options of the global alipay block, of
 	// the site's alipay block, directives behind it, other global options, the
-	// log's output, and what stands in place of the gateway and the shop.
-	global, site, rest, options, log, gateway, shop string
+	// log's output, and what stands in place of the gateway, of the shop option
+	// and of the site's address.
+	global, site, rest, options, log, gateway, shop, address string
 }
 
-// newWorld starts a world. rest are directives of the site behind the module.
-func newWorld(t *testing.T, rest string) *world {
+// newWorld starts a world. rest are directives of the site behind the module,
+// SHOP in them is the shop's address; set changes what the world is made of.
+func newWorld(t *testing.T, rest string, set ...func(*world)) *world {
 	t.Helper()
 	w := &world{t: t, Dir: t.TempDir(), Shop: newFakeShop(t), rest: rest}
 	clock := sandbox.NewClock(time.Now(), 1)
@@ -82,6 +84,9 @@ func newWorld(t *testing.T, rest string) *world {
 	}
 	writePEM(t, w.path("app.pem"), "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(appKey())))
 	writePEM(t, w.path("alipay.pem"), "PUBLIC KEY", must(x509.MarshalPKIXPublicKey(&alipayKey().PublicKey)))
+	for _, f := range set {
+		f(w)
+	}
 	w.reload()
 	t.Cleanup(func() {
 		if err := caddy.Stop(); err != nil {
@@ -124,7 +129,8 @@ func (w *world) caddyfile() string {
 	}`, cmp.Or(w.log, "discard"), w.options,
 		w.Gateway.AppID, w.path("app.pem"), w.path("alipay.pem"), sellerID,
 		cmp.Or(w.gateway, w.Gateway.GatewayURL()), w.path("alipay.db"), w.global,
-		w.URL, w.URL, cmp.Or(w.shop, "shop "+w.Shop.Address()), w.site, cmp.Or(w.rest, "reverse_proxy "+w.Shop.Address()))
+		cmp.Or(w.address, w.URL), w.URL, cmp.Or(w.shop, "shop "+w.Shop.Address()), w.site,
+		strings.ReplaceAll(cmp.Or(w.rest, "reverse_proxy SHOP"), "SHOP", w.Shop.Address()))
 }
 
 func (w *world) reload() {

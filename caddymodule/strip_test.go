@@ -53,16 +53,13 @@ var servers = map[string]string{
 func TestForgedHeaders(t *testing.T) {
 	for name, options := range servers {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "")
-			w.rest = strings.ReplaceAll(`
+			w := newWorld(t, `
 				error /teapot "no tea" 418
 				reverse_proxy /dead 127.0.0.1:1
 				reverse_proxy SHOP
 				handle_errors {
 					reverse_proxy SHOP
-				}`, "SHOP", w.Shop.Address())
-			w.options = options
-			w.reload()
+				}`, func(w *world) { w.options = options })
 			w.Shop.offer("F1", "1.00")
 			w.pay("F1")
 			badReturn := strings.Replace(w.returnQuery("F1", "1.00"), "sign=", "sign=AAAA", 1)
@@ -94,9 +91,7 @@ func TestForgedHeaders(t *testing.T) {
 func TestForgedHeadersOnReturn(t *testing.T) {
 	for name, options := range servers {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "")
-			w.options = options
-			w.reload()
+			w := newWorld(t, "", func(w *world) { w.options = options })
 			w.Shop.offer("F2", "1.00")
 			w.pay("F2")
 			var all sync.WaitGroup
@@ -132,15 +127,10 @@ func TestForgedHeadersOnReturn(t *testing.T) {
 // TestForgedHeadersBeforeTheHandler: Caddy refuses some requests before any
 // handler runs, and leads them to handle_errors with all their headers.
 func TestForgedHeadersBeforeTheHandler(t *testing.T) {
-	w := newWorld(t, "")
-	shop := "reverse_proxy " + w.Shop.Address()
-	w.rest = shop + "\nhandle_errors {\n" + shop + " {\n header_up Host shop\n}\n}"
 	// a site without a host in its address, so that handle_errors takes any Host
+	w := newWorld(t, "reverse_proxy SHOP\nhandle_errors {\nreverse_proxy SHOP {\nheader_up Host shop\n}\n}",
+		func(w *world) { w.address = strings.Replace(w.URL, "127.0.0.1", "", 1) })
 	host := strings.TrimPrefix(w.URL, "http://")
-	_, port, _ := strings.Cut(host, ":")
-	if err := load(strings.Replace(w.caddyfile(), w.URL+" {", "http://:"+port+" {", 1)); err != nil {
-		t.Fatal(err)
-	}
 	for _, head := range [][]string{
 		{strings.Repeat("A", 33) + " /pay/return HTTP/1.1", "Host: " + host},
 		{"GET /pay/return HTTP/1.1", "Host: .."},
@@ -157,9 +147,7 @@ func TestForgedHeadersBeforeTheHandler(t *testing.T) {
 // TestErrorRoutesKeepVerifiedHeaders: a return that was verified and then fails
 // on its way to the shop is still verified in handle_errors.
 func TestErrorRoutesKeepVerifiedHeaders(t *testing.T) {
-	w := newWorld(t, "")
-	w.rest = "reverse_proxy 127.0.0.1:1\nhandle_errors {\nreverse_proxy " + w.Shop.Address() + "\n}"
-	w.reload()
+	w := newWorld(t, "reverse_proxy 127.0.0.1:1\nhandle_errors {\nreverse_proxy SHOP\n}")
 	w.Shop.offer("F4", "1.00")
 	w.pay("F4")
 	w.wantNotify(w.notice("F4", "1.00"), http.StatusOK, "success")
