@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -133,19 +132,12 @@ func (v overlay) apply(o *trade.Order) {
 // Accept implements ledger.Ledger. A sequence above the order's counts as the
 // order's, one below what is accepted changes nothing.
 func (l *Ledger) Accept(ctx context.Context, k trade.Key, sequence int) error {
-	marks := l.accepts.at()
-	return l.view(ctx, func(v *view) error {
-		r, found, err := v.order(k)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return ledger.ErrNotFound
-		}
-		marks.apply(&r.Order)
-		if sequence = min(sequence, r.Sequence); sequence > r.Accepted {
-			l.accepts.add(k, sequence)
-		}
-		return nil
-	})
+	o, err := l.Order(ctx, k)
+	if err != nil {
+		return err
+	}
+	if sequence = min(sequence, o.Sequence); sequence > o.Accepted {
+		l.accepts.add(k, sequence)
+	}
+	return nil
 }

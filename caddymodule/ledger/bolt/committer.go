@@ -12,7 +12,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -36,6 +35,8 @@ type call struct {
 // committer is the state of the one goroutine that writes.
 type committer struct {
 	lastID uint64 // the greatest that was ever given
+
+	arena, stream []byte // buffers of the group before
 
 	// durable is the last transaction that is known to be on disk. bbolt shows a
 	// transaction to readers before the last fsync, and keeps showing it when
@@ -173,6 +174,7 @@ func (l *Ledger) transact(calls []*call, marks map[orderKey]int) (err error) {
 	if err != nil {
 		return unavailable("writing", err)
 	}
+	defer g.end()
 	g.mark(marks)
 	for _, c := range calls {
 		c.err = l.runCall(c, g)
@@ -189,13 +191,18 @@ func (l *Ledger) transact(calls []*call, marks map[orderKey]int) (err error) {
 func (l *Ledger) commit(g *group) error {
 	f := &flight{tx: g.tx.ID(), orders: g.orders, done: make(chan struct{})}
 	l.committer.running.Store(f)
+	durable := false
 	defer func() {
+		if !durable {
+			l.recent.clear() // the file may show this transaction, or not
+		}
 		l.committer.running.Store(nil)
 		close(f.done)
 	}()
 	if err := l.opts.Commit(g.tx.Commit); err != nil {
 		return unavailable("committing", err)
 	}
+	durable = true
 	l.committer.durable.Store(int64(f.tx))
 	g.saved()
 	return nil
@@ -205,9 +212,5 @@ func (l *Ledger) runCall(c *call, g *group) error {
 	if c.ctx.Err() != nil { // its caller has left
 		return leaving(c.ctx)
 	}
-	err := c.run(g)
-	if errors.Is(err, errDamaged) {
-		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
-	}
-	return err
+	return c.run(g)
 }

@@ -7,14 +7,16 @@
 //
 // Whatever grows, grows at its end. bbolt pays for a random key with a page of
 // its own in every commit, so each record lives under a number that only grows
-// (see nextID), and the two indexes by name hold short entries.
+// (see nextID), and the indexes by name hold short entries.
 //
 //	meta      version, salt
 //	names     number -> text that repeats (apps, sellers, sites, states)
 //	orders    id -> order, with the ids of its events and the places of its evidence
-//	number    app, out_trade_no -> order's id
-//	tradeno   app, trade_no -> order's id
-//	state     state, order's id -> nothing; "undelivered" counts as a state
+//	number    hash of app and out_trade_no, order's id -> nothing
+//	tradeno   trade_no, order's id -> nothing
+//	state     state, order's id -> nothing
+//	undelivered  order's id -> how many of its events the shop has accepted; an
+//	          order that is not in it has had all accepted
 //	events    id -> event
 //	evidence  chunks of one stream of evidence, raw messages included
 //	held      id -> held item
@@ -28,6 +30,6 @@
 //
 // ledger.go opens and closes, committer.go gathers calls into transactions,
 // group.go is one transaction, record.go what calls do in it, accept.go the
-// marks that ride along, read.go and list.go the reading side; wire.go and the
+// marks that ride along, recent.go the orders at hand, read.go and list.go the reading side; wire.go and the
 // *codec.go files are the encoding; module.go is Caddy's face.
 package bolt

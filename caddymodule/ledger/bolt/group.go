@@ -4,7 +4,9 @@
 package bolt
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -32,8 +34,9 @@ type group struct {
 // entry is one order within a group.
 type entry struct {
 	orderRecord
-	was   indexed
-	dirty bool
+	was    indexed
+	dirty  bool // the record has changed
+	marked bool // what is accepted has changed
 }
 
 // indexed is what the indexes say of an order.
@@ -41,11 +44,12 @@ type indexed struct {
 	exists      bool
 	tradeNo     string
 	state       byte
+	accepted    int
 	undelivered bool
 }
 
 func indexedAs(r *orderRecord) indexed {
-	return indexed{exists: true, tradeNo: r.TradeNo, state: stateCodes[r.Status()], undelivered: r.Undelivered()}
+	return indexed{exists: true, tradeNo: r.TradeNo, state: stateCodes[r.Status()], accepted: r.Accepted, undelivered: r.Undelivered()}
 }
 
 func (l *Ledger) begin(tx *bbolt.Tx) (*group, error) {
@@ -53,10 +57,26 @@ func (l *Ledger) begin(tx *bbolt.Tx) (*group, error) {
 		view:   view{ledger: l, tx: tx},
 		orders: make(map[trade.Key]*entry),
 		last:   l.committer.lastID,
+		arena:  l.committer.arena[:0],
 	}
 	var err error
-	g.stream, err = openStream(tx.Bucket(bucketEvidence))
+	g.stream, err = openStream(tx.Bucket(bucketEvidence), l.committer.stream)
 	return g, err
+}
+
+// maxKept bounds the buffers that wait for the next group.
+const maxKept = 1 << 20
+
+// end gives the group's buffers to the next group. bbolt reads from them until
+// the transaction has ended.
+func (g *group) end() {
+	c := &g.ledger.committer
+	if cap(g.arena) <= maxKept {
+		c.arena = g.arena
+	}
+	if cap(g.stream.data) <= maxKept {
+		c.stream = g.stream.data
+	}
 }
 
 // entry is the order as it stands in this group; without id if there is none.
@@ -64,13 +84,17 @@ func (g *group) entry(k trade.Key) (*entry, error) {
 	if e, ok := g.orders[k]; ok {
 		return e, nil
 	}
-	r, found, err := g.order(k)
-	if err != nil {
-		return nil, err
-	}
-	e := &entry{orderRecord: r}
-	if found {
-		e.was = indexedAs(&r)
+	e := &entry{}
+	if r, ok := g.ledger.recent.get(k); ok {
+		e.orderRecord, e.was = *r, indexedAs(r)
+	} else {
+		r, found, err := g.order(k)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			e.orderRecord, e.was = r, indexedAs(&r)
+		}
 	}
 	g.orders[k] = e
 	return e, nil
@@ -87,7 +111,7 @@ func (g *group) nextID(t time.Time) uint64 {
 func (g *group) mark(marks map[orderKey]int) {
 	for k, sequence := range marks {
 		if e, err := g.entry(k); err == nil && sequence > e.Accepted {
-			e.Accepted, e.dirty = sequence, true
+			e.Accepted, e.marked = sequence, true
 		}
 	}
 }
@@ -97,7 +121,7 @@ func (g *group) changed() bool {
 		return true
 	}
 	for _, e := range g.orders {
-		if e.dirty {
+		if e.dirty || e.marked {
 			return true
 		}
 	}
@@ -107,18 +131,17 @@ func (g *group) changed() bool {
 // save writes what the calls have changed.
 func (g *group) save() error {
 	g.ledger.committer.lastID = g.last // also if this fails: an id is never given twice
-	dirty := make([]*entry, 0, len(g.orders))
+	touched := make([]*entry, 0, len(g.orders))
 	for _, e := range g.orders {
-		if e.dirty {
-			dirty = append(dirty, e)
+		if e.dirty || e.marked {
+			touched = append(touched, e)
 		}
 	}
-	slices.SortFunc(dirty, func(a, b *entry) int { return cmp.Compare(a.id, b.id) })
-	if err := g.saveOrders(dirty); err != nil {
-		return err
-	}
-	if err := g.saveIndexes(dirty); err != nil {
-		return err
+	slices.SortFunc(touched, func(a, b *entry) int { return cmp.Compare(a.id, b.id) })
+	for _, save := range []func([]*entry) error{g.saveOrders, g.saveNumbers, g.saveTradeNos, g.saveStates, g.saveUndelivered} {
+		if err := save(touched); err != nil {
+			return err
+		}
 	}
 	if err := g.saveEvents(); err != nil {
 		return err
@@ -135,7 +158,10 @@ func (g *group) save() error {
 }
 
 // saved is told that the transaction is on disk.
-func (g *group) saved() { g.ledger.names.setStored(g.names) }
+func (g *group) saved() {
+	g.ledger.names.setStored(g.names)
+	g.ledger.recent.put(g.orders)
+}
 
 // encoded keeps what add appends until the transaction ends, as bbolt demands
 // of values.
@@ -145,14 +171,17 @@ func (g *group) encoded(add func([]byte) []byte) []byte {
 	return g.arena[from:len(g.arena):len(g.arena)]
 }
 
-// ordersFill leaves room in the pages at the end of orders: records grow to
-// nearly twice their size when they are paid, soon after they were appended.
-const ordersFill = 0.6
+// ordersFill leaves room in the pages of orders for records that grow by more
+// than roomToGrow.
+const ordersFill = 0.9
 
-func (g *group) saveOrders(dirty []*entry) error {
+func (g *group) saveOrders(touched []*entry) error {
 	b := g.tx.Bucket(bucketOrders)
 	b.FillPercent = ordersFill
-	for _, e := range dirty {
+	for _, e := range touched {
+		if !e.dirty {
+			continue
+		}
 		value := g.encoded(func(b []byte) []byte { return appendOrder(b, &e.orderRecord, g.ledger.names) })
 		if err := b.Put(idKey(e.id), value); err != nil {
 			return err
@@ -161,52 +190,83 @@ func (g *group) saveOrders(dirty []*entry) error {
 	return nil
 }
 
-func (g *group) saveIndexes(dirty []*entry) error {
-	numbers, trades, states := g.tx.Bucket(bucketNumber), g.tx.Bucket(bucketTradeNo), g.tx.Bucket(bucketState)
-	for _, e := range dirty {
-		was, now, id := e.was, indexedAs(&e.orderRecord), idKey(e.id)
-		if !was.exists {
-			if err := numbers.Put(g.nameKey(e.AppID, e.OutTradeNo), id); err != nil {
-				return err
-			}
+func (g *group) saveNumbers(touched []*entry) error {
+	b := g.tx.Bucket(bucketNumber)
+	for _, e := range touched {
+		if e.was.exists {
+			continue
 		}
-		if was.tradeNo != now.tradeNo {
-			if err := moveKey(trades, g.tradeKey(e.AppID, was.tradeNo), g.tradeKey(e.AppID, now.tradeNo), id); err != nil {
-				return err
-			}
-		}
-		if was.exists != now.exists || was.state != now.state {
-			var from []byte
-			if was.exists {
-				from = stateKey(was.state, e.id)
-			}
-			if err := moveKey(states, from, stateKey(now.state, e.id), nil); err != nil {
-				return err
-			}
-		}
-		if was.undelivered != now.undelivered {
-			from, to := stateKey(stateUndelivered, e.id), []byte(nil)
-			if now.undelivered {
-				from, to = to, from
-			}
-			if err := moveKey(states, from, to, nil); err != nil {
-				return err
-			}
+		if err := b.Put(append(numberKey(e.Key(), g.ledger.salt), idKey(e.id)...), nil); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// tradeKey is nil for an order without a trade number.
-func (g *group) tradeKey(appID, tradeNo string) []byte {
-	if tradeNo == "" {
-		return nil
+func (g *group) saveTradeNos(touched []*entry) error {
+	b := g.tx.Bucket(bucketTradeNo)
+	last, _ := b.Cursor().Last()
+	b.FillPercent = 1 // as long as numbers only grow, bbolt's default beyond that
+	for _, e := range touched {
+		if e.TradeNo == e.was.tradeNo {
+			continue
+		}
+		var from, to []byte
+		if e.was.tradeNo != "" {
+			from = append(tradeNoKey(e.was.tradeNo), idKey(e.id)...)
+		}
+		if e.TradeNo != "" {
+			to = append(tradeNoKey(e.TradeNo), idKey(e.id)...)
+		}
+		if from != nil || bytes.Compare(to, last) < 0 {
+			b.FillPercent = bbolt.DefaultFillPercent
+		}
+		if err := moveKey(b, from, to); err != nil {
+			return err
+		}
 	}
-	return g.nameKey(appID, tradeNo)
+	return nil
+}
+
+func (g *group) saveStates(touched []*entry) error {
+	b := g.tx.Bucket(bucketState)
+	for _, e := range touched {
+		state := stateCodes[e.Status()]
+		if e.was.exists && e.was.state == state {
+			continue
+		}
+		var from []byte
+		if e.was.exists {
+			from = stateKey(e.was.state, e.id)
+		}
+		if err := moveKey(b, from, stateKey(state, e.id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *group) saveUndelivered(touched []*entry) error {
+	b := g.tx.Bucket(bucketUndelivered)
+	for _, e := range touched {
+		if e.Undelivered() == e.was.undelivered && e.Accepted == e.was.accepted {
+			continue
+		}
+		var err error
+		if e.Undelivered() {
+			err = b.Put(idKey(e.id), binary.AppendUvarint(nil, uint64(e.Accepted)))
+		} else {
+			err = b.Delete(idKey(e.id))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // moveKey deletes one key and puts another; nil stands for none.
-func moveKey(b *bbolt.Bucket, from, to, value []byte) error {
+func moveKey(b *bbolt.Bucket, from, to []byte) error {
 	if from != nil {
 		if err := b.Delete(from); err != nil {
 			return err
@@ -215,7 +275,7 @@ func moveKey(b *bbolt.Bucket, from, to, value []byte) error {
 	if to == nil {
 		return nil
 	}
-	return b.Put(to, value)
+	return b.Put(to, nil)
 }
 
 func (g *group) saveEvents() error {

@@ -4,6 +4,7 @@
 package bolt
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
@@ -65,19 +66,22 @@ func parsePublic(prefix, s string, salt []byte) (uint64, bool) {
 	return id, ok && s == public(prefix, id, salt) // no second spelling (capitals)
 }
 
-// nameKey is the key of an order in an index by name: the app's number and the
-// name; an app without a number (full table) is written between two zeros.
-func nameKey(app uint64, appID, name string) []byte {
-	b := make([]byte, 0, binary.MaxVarintLen32+len(name))
-	b = binary.AppendUvarint(b, app)
-	if app == 0 {
-		b = append(append(b, appID...), 0)
-	}
-	return append(b, name...)
+// hashSize is how much of a name's hash a key holds: enough for two orders of
+// ten million to share one but rarely, and then reading tells them apart.
+const hashSize = 6
+
+// numberKey and tradeNoKey are the keys by which orders are found, up to the
+// order's id, which follows. Order numbers are of any length and often random,
+// and a random key costs a commit a page: a short hash keeps these pages few.
+// Trade numbers begin with the date, and their order keeps a day's together.
+func numberKey(k trade.Key, salt []byte) []byte {
+	b := make([]byte, 0, 128)
+	b = append(append(append(b, salt...), k.AppID...), 0)
+	sum := sha256.Sum256(append(b, k.OutTradeNo...))
+	return append(make([]byte, 0, hashSize+idSize), sum[:hashSize]...)
 }
 
-// stateUndelivered marks orders with events that the shop has not accepted.
-const stateUndelivered = 0x80
+func tradeNoKey(tradeNo string) []byte { return pack(make([]byte, 0, 32), tradeNo) }
 
 // stateCodes are the first bytes of keys in the state bucket.
 var stateCodes = map[trade.Status]byte{

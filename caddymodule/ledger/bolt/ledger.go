@@ -40,6 +40,7 @@ type Ledger struct {
 	opts  Options
 
 	accepts accepts
+	recent  recent
 
 	queue   chan *call
 	wake    chan struct{} // accepted marks are due

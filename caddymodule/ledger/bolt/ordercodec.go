@@ -9,7 +9,8 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
-// orderRecord is an order as stored, under its id.
+// orderRecord is an order as stored, under its id. What the shop has accepted
+// is stored elsewhere (undelivered), so that an acceptance rewrites no record.
 type orderRecord struct {
 	trade.Order
 	id       uint64
@@ -31,7 +32,7 @@ const (
 func appendOrder(b []byte, r *orderRecord, n *names) []byte {
 	o := &r.Order
 	b = appendName(b, 1, o.AppID, n)
-	b = appendText(b, 2, o.OutTradeNo)
+	b = appendDigits(b, 2, o.OutTradeNo)
 	b = appendTime(b, 3, o.CreatedAt, r.id)
 	b = appendTime(b, 4, o.UpdatedAt, r.id)
 	var room [96]byte
@@ -39,24 +40,31 @@ func appendOrder(b []byte, r *orderRecord, n *names) []byte {
 		b = protowire.AppendTag(b, 5, protowire.BytesType)
 		b = protowire.AppendBytes(b, appendAttempt(room[:0], &o.Attempts[i], r.id, n))
 	}
-	b = appendText(b, 6, o.TradeNo)
+	b = appendDigits(b, 6, o.TradeNo)
 	b = appendUint(b, 7, uint64(o.Total))
 	b = appendName(b, 8, o.SellerID, n)
-	b = appendText(b, 9, o.BuyerID)
+	b = appendDigits(b, 9, o.BuyerID)
 	b = appendTime(b, 10, o.PaidAt, r.id)
 	b = appendName(b, 11, string(o.Source), n)
 	b = appendUint(b, 12, orderFlags(o))
 	b = appendUint(b, 13, uint64(o.Sequence))
 	b = appendDeltas(b, 14, r.events, r.id)
 	b = appendDeltas(b, 15, r.evidence, 0)
-	b = appendUint(b, 16, uint64(o.Sequence-o.Accepted))
-	b = appendTime(b, 17, o.ClosedAt, r.id)
+	b = appendTime(b, 16, o.ClosedAt, r.id)
 	for i := range o.Refunds {
-		b = protowire.AppendTag(b, 18, protowire.BytesType)
+		b = protowire.AppendTag(b, 17, protowire.BytesType)
 		b = protowire.AppendBytes(b, appendRefund(room[:0], &o.Refunds[i], r.id))
+	}
+	if len(r.evidence) == 0 {
+		b = appendBytes(b, 18, roomToGrow[:])
 	}
 	return b
 }
+
+// roomToGrow keeps the place that an order's payment will take. Records grow
+// soon after they were appended; without this, each payment would split a page
+// that is full already, and pages would stay half empty.
+var roomToGrow [52]byte
 
 func appendAttempt(b []byte, a *trade.Attempt, base uint64, n *names) []byte {
 	b = appendUint(b, 1, uint64(a.Total))
@@ -88,14 +96,13 @@ func orderFlags(o *trade.Order) uint64 {
 func decodeOrder(data []byte, id uint64, n *names) (orderRecord, error) {
 	r := orderRecord{id: id}
 	o := &r.Order
-	waiting := uint64(0)
 	f := fields{rest: data}
 	for f.next() {
 		switch f.num {
 		case 1:
 			o.AppID = f.name(n)
 		case 2:
-			o.OutTradeNo = f.text()
+			o.OutTradeNo = f.digits()
 		case 3:
 			o.CreatedAt = f.time(id)
 		case 4:
@@ -103,13 +110,13 @@ func decodeOrder(data []byte, id uint64, n *names) (orderRecord, error) {
 		case 5:
 			o.Attempts = append(o.Attempts, decodeAttempt(&f, id, n))
 		case 6:
-			o.TradeNo = f.text()
+			o.TradeNo = f.digits()
 		case 7:
 			o.Total = trade.Amount(f.value)
 		case 8:
 			o.SellerID = f.name(n)
 		case 9:
-			o.BuyerID = f.text()
+			o.BuyerID = f.digits()
 		case 10:
 			o.PaidAt = f.time(id)
 		case 11:
@@ -123,14 +130,11 @@ func decodeOrder(data []byte, id uint64, n *names) (orderRecord, error) {
 		case 15:
 			r.evidence = f.deltas(0)
 		case 16:
-			waiting = f.value
-		case 17:
 			o.ClosedAt = f.time(id)
-		case 18:
+		case 17:
 			o.Refunds = append(o.Refunds, decodeRefund(&f, id))
 		}
 	}
-	o.Accepted = o.Sequence - int(waiting)
 	return r, f.failed
 }
 

@@ -4,7 +4,9 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -18,12 +20,6 @@ import (
 type view struct {
 	ledger *Ledger
 	tx     *bbolt.Tx
-}
-
-// nameKey is the key of an order in an index by name.
-func (v *view) nameKey(appID, name string) []byte {
-	app, _ := v.ledger.names.find(appID)
-	return nameKey(app, appID, name)
 }
 
 // settle waits for the commit whose change of the order this view shows already,
@@ -47,24 +43,51 @@ func (v *view) settle(ctx context.Context, k trade.Key) error {
 
 // order finds an order by its number.
 func (v *view) order(k trade.Key) (orderRecord, bool, error) {
-	return v.indexed(bucketNumber, k.AppID, k.OutTradeNo)
+	return v.find(bucketNumber, numberKey(k, v.ledger.salt), func(o *trade.Order) bool { return o.Key() == k })
 }
 
-func (v *view) indexed(index []byte, appID, name string) (orderRecord, bool, error) {
-	key := v.tx.Bucket(index).Get(v.nameKey(appID, name))
-	if key == nil {
+func (v *view) orderByTradeNo(appID, tradeNo string) (orderRecord, bool, error) {
+	if tradeNo == "" {
 		return orderRecord{}, false, nil
 	}
-	id, ok := parseID(key)
-	if !ok {
-		return orderRecord{}, false, unavailable("reading", fmt.Errorf("%w: %s leads to %x", errDamaged, index, key))
+	return v.find(bucketTradeNo, tradeNoKey(tradeNo), func(o *trade.Order) bool {
+		return o.TradeNo == tradeNo && o.AppID == appID
+	})
+}
+
+// find returns the order that the key leads to, of those it may lead to.
+func (v *view) find(index, key []byte, is func(*trade.Order) bool) (orderRecord, bool, error) {
+	c := v.tx.Bucket(index).Cursor()
+	for k, _ := c.Seek(key); bytes.HasPrefix(k, key); k, _ = c.Next() {
+		id, ok := parseID(k[len(key):])
+		if !ok {
+			continue // a longer name that begins like this one
+		}
+		r, err := v.orderAt(id)
+		if err != nil {
+			return orderRecord{}, false, err
+		}
+		if is(&r.Order) {
+			return r, true, nil
+		}
 	}
-	r, err := v.orderAt(id)
-	return r, err == nil, err
+	return orderRecord{}, false, nil
 }
 
 func (v *view) orderAt(id uint64) (orderRecord, error) {
-	return decoded(v, bucketOrders, id, decodeOrder)
+	r, err := decoded(v, bucketOrders, id, decodeOrder)
+	if err != nil || r.Sequence == 0 {
+		return r, err
+	}
+	r.Accepted = r.Sequence
+	if data := v.tx.Bucket(bucketUndelivered).Get(idKey(id)); data != nil {
+		accepted, n := binary.Uvarint(data)
+		if n <= 0 || accepted >= uint64(r.Sequence) {
+			return r, unavailable("reading", fmt.Errorf("%w: undelivered %d", errDamaged, id))
+		}
+		r.Accepted = int(accepted)
+	}
+	return r, nil
 }
 
 func (v *view) event(id uint64) (eventRecord, error) {
@@ -118,18 +141,25 @@ func (v *view) heldAt(id uint64) (trade.Held, error) {
 
 // Order implements ledger.Ledger.
 func (l *Ledger) Order(ctx context.Context, k trade.Key) (trade.Order, error) {
-	return l.findOrder(ctx, bucketNumber, k.AppID, k.OutTradeNo)
+	marks := l.accepts.at()
+	if r, ok := l.recent.get(k); ok && ctx.Err() == nil {
+		o := given(r.Order)
+		marks.apply(&o)
+		return o, nil
+	}
+	return l.readOrder(ctx, marks, func(v *view) (orderRecord, bool, error) { return v.order(k) })
 }
 
 // OrderByTradeNo implements ledger.Ledger.
 func (l *Ledger) OrderByTradeNo(ctx context.Context, appID, tradeNo string) (trade.Order, error) {
-	return l.findOrder(ctx, bucketTradeNo, appID, tradeNo)
+	return l.readOrder(ctx, l.accepts.at(), func(v *view) (orderRecord, bool, error) {
+		return v.orderByTradeNo(appID, tradeNo)
+	})
 }
 
-func (l *Ledger) findOrder(ctx context.Context, index []byte, appID, name string) (o trade.Order, err error) {
-	marks := l.accepts.at()
+func (l *Ledger) readOrder(ctx context.Context, marks overlay, find func(*view) (orderRecord, bool, error)) (o trade.Order, err error) {
 	err = l.view(ctx, func(v *view) error {
-		r, found, err := v.indexed(index, appID, name)
+		r, found, err := find(v)
 		if err != nil {
 			return err
 		}

@@ -4,8 +4,10 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
@@ -37,6 +39,7 @@ func (l *Ledger) Attempt(ctx context.Context, k trade.Key, a trade.Attempt) (tra
 		return err
 	})
 	if isRefusal(err) || err == nil {
+		o = given(o)
 		marks.apply(&o)
 		return o, err
 	}
@@ -74,6 +77,7 @@ func (l *Ledger) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, 
 		marks.apply(&out.Order)
 		return out, err
 	}
+	e.Raw = bytes.Clone(e.Raw) // the caller may leave before the group begins
 	err = l.submit(ctx, func(g *group) (err error) {
 		out, err = g.record(&e)
 		return err
@@ -81,13 +85,23 @@ func (l *Ledger) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, 
 	if err != nil {
 		return ledger.Outcome{}, err
 	}
+	out.Order = given(out.Order)
 	marks.apply(&out.Order)
 	return out, nil
 }
 
-// recordIfKnown answers a repeat from a read transaction, provided that what it
-// reads is durable.
+// recordIfKnown answers a repeat without a commit, provided that what it reads
+// is durable.
 func (l *Ledger) recordIfKnown(ctx context.Context, e *trade.Evidence) (out ledger.Outcome, err error) {
+	if r, ok := l.recent.get(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo}); ok {
+		f := trade.Fold(r.Order, *e)
+		if f.Changed {
+			return out, nil
+		}
+		if f.Held == nil {
+			return ledger.Outcome{Order: given(r.Order), Repeat: true}, nil
+		}
+	}
 	err = l.view(ctx, func(v *view) error {
 		if int64(v.tx.ID()) > l.committer.durable.Load() {
 			return nil
@@ -133,12 +147,12 @@ func (g *group) record(e *trade.Evidence) (ledger.Outcome, error) {
 			place := g.keep(e)
 			g.held, g.places = append(g.held, *f.Held), append(g.places, place)
 			if f.Changed {
-				order.evidence = append(order.evidence, place)
+				order.evidence = append(slices.Clip(order.evidence), place)
 			}
 		}
 	} else if f.Changed {
 		brief := folded(e)
-		order.evidence = append(order.evidence, g.keep(&brief))
+		order.evidence = append(slices.Clip(order.evidence), g.keep(&brief))
 	}
 	if f.Changed {
 		g.stageEvents(order, f.Events)
@@ -156,7 +170,7 @@ func (g *group) stageEvents(order *entry, events []trade.Event) {
 	for i := range events {
 		id := g.nextID(events[i].At)
 		events[i].ID = public(eventPrefix, id, g.ledger.salt)
-		order.events = append(order.events, id)
+		order.events = append(slices.Clip(order.events), id)
 		g.events = append(g.events, eventRecord{Event: events[i], id: id, order: order.id, evidence: len(order.evidence)})
 	}
 }
@@ -165,7 +179,9 @@ func (g *group) stageEvents(order *entry, events []trade.Event) {
 func (g *group) heldItem(digest string) (trade.Held, bool, error) {
 	for i := range g.held {
 		if g.held[i].ID == digest {
-			return g.held[i], true, nil
+			h := g.held[i]
+			h.Evidence.Raw = bytes.Clone(h.Evidence.Raw)
+			return h, true, nil
 		}
 	}
 	return g.heldByDigest(digest)

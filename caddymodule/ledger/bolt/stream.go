@@ -30,8 +30,9 @@ type streamWriter struct {
 	grown  bool
 }
 
-func openStream(b *bbolt.Bucket) (streamWriter, error) {
-	w := streamWriter{bucket: b}
+// openStream uses buf, which must stay untouched until the transaction ends.
+func openStream(b *bbolt.Bucket, buf []byte) (streamWriter, error) {
+	w := streamWriter{bucket: b, data: buf[:0]}
 	k, v := b.Cursor().Last()
 	if k == nil {
 		return w, nil
@@ -40,7 +41,7 @@ func openStream(b *bbolt.Bucket) (streamWriter, error) {
 	if !ok || len(v) > chunkSize {
 		return w, fmt.Errorf("%w: evidence chunk %x of %d bytes", errDamaged, k, len(v))
 	}
-	w.first, w.data = n, bytes.Clone(v)
+	w.first, w.data = n, append(w.data, v...)
 	return w, nil
 }
 

@@ -35,6 +35,76 @@ func appendText(b []byte, num protowire.Number, s string) []byte {
 	return protowire.AppendString(b, s)
 }
 
+// First bytes of a packed text that is not written as it is. No UTF-8 begins
+// like this.
+const (
+	packedText  = 0xff // two digits a byte follow; a last half of 0xf is none
+	literalText = 0xfe // a text that itself begins with one of these two follows
+)
+
+// pack writes texts that are mostly digits, as Alipay's numbers are, in half the
+// room. Of texts of one length it keeps the order.
+func pack(b []byte, s string) []byte {
+	if !allDigits(s) {
+		if s[0] >= literalText {
+			b = append(b, literalText)
+		}
+		return append(b, s...)
+	}
+	b = append(b, packedText)
+	for i := 0; i < len(s); i += 2 {
+		low := byte(0xf)
+		if i+1 < len(s) {
+			low = s[i+1] - '0'
+		}
+		b = append(b, (s[i]-'0')<<4|low)
+	}
+	return b
+}
+
+// appendDigits is appendText with a packed text.
+func appendDigits(b []byte, num protowire.Number, s string) []byte {
+	if s == "" {
+		return b
+	}
+	var room [64]byte
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendBytes(b, pack(room[:0], s))
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// digits undoes appendDigits.
+func (f *fields) digits() string {
+	b := f.bytes
+	switch {
+	case len(b) == 0 || b[0] < literalText:
+		return string(b)
+	case b[0] == literalText:
+		return string(b[1:])
+	}
+	s := make([]byte, 0, 2*len(b))
+	for i, two := range b[1:] {
+		high, low := two>>4, two&0xf
+		if high > 9 || low > 9 && (low != 0xf || i != len(b)-2) {
+			f.fail(fmt.Errorf("no digits: %x", b))
+			return ""
+		}
+		s = append(s, '0'+high)
+		if low <= 9 {
+			s = append(s, '0'+low)
+		}
+	}
+	return string(s)
+}
+
 func appendBytes(b []byte, num protowire.Number, v []byte) []byte {
 	if len(v) == 0 {
 		return b
