@@ -20,6 +20,7 @@ const maxForm = 8 << 10 // bytes of a cashier form
 func (s *Sandbox) cashierRoutes(mux *http.ServeMux) {
 	guard := http.NewCrossOriginProtection()
 	mux.HandleFunc("GET /cashier/{token}", s.showCashier)
+	mux.HandleFunc("GET /qr/{token}", s.scan)
 	for name, act := range map[string]func(*session, url.Values) error{
 		"login":  s.cashierLogin,
 		"pay":    s.cashierPay,
@@ -52,10 +53,10 @@ func (s *Sandbox) enter(req *request, way product) (*session, error) {
 	outTradeNo, _ := req.biz.text("out_trade_no")
 	now := s.clock.Now()
 	first := now
-	if known := s.orders[outTradeNo]; known != nil && !way.phone {
+	if known := s.orders[outTradeNo]; known != nil && !way.fromLogin {
 		first = known.first
 	}
-	asked, err := s.readOrder(req, way.code, first)
+	asked, err := s.readOrder(req, way, first)
 	if err != nil {
 		return nil, err
 	}
@@ -69,20 +70,20 @@ func (s *Sandbox) enter(req *request, way product) (*session, error) {
 	}
 	express, _ := req.biz.text("timeout_express")
 	absolute, _ := req.biz.text("time_expire")
-	visit.express = way.phone && express != "" && express != "1c" && absolute == ""
-	_, err = s.book.Usable(asked, now)
-	if errors.Is(err, bank.ErrHasClose) && s.strikesOrder("paid_after_close", asked) {
-		err = nil
-	}
-	if err != nil {
+	visit.express = way.fromLogin && express != "" && express != "1c" && absolute == ""
+	if err := s.usable(asked); err != nil {
 		return nil, err
 	}
 	return s.openSession(visit)
 }
 
-func (s *Sandbox) strikesOrder(name string, asked bank.Order) bool {
-	_, ok := s.strikes(name, asked.OutTradeNo, "")
-	return ok
+// usable says whether an order can still be paid.
+func (s *Sandbox) usable(asked bank.Order) error {
+	trade, err := s.book.Usable(asked, s.clock.Now())
+	if errors.Is(err, bank.ErrHasClose) && s.has("paid_after_close", trade) {
+		return nil
+	}
+	return err
 }
 
 func (s *Sandbox) showCashier(w http.ResponseWriter, r *http.Request) {

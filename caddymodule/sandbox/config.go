@@ -33,6 +33,12 @@ type Config struct {
 	AppPublicKey *rsa.PublicKey
 	// AlipayKey signs answers, returns and notices. Default: made anew.
 	AlipayKey *rsa.PrivateKey
+	// Certificates, when set, put the gateway into certificate mode. They must
+	// be for AppPublicKey and AlipayKey, which then has to be given too.
+	Certificates *Certificates
+	// ContentKey is the AES key (16 bytes) of requests with encrypt_type=AES.
+	// Default: none, such requests are refused.
+	ContentKey []byte
 	// SellerID is the merchant's account. Default DefaultSellerID.
 	SellerID string
 	// MerchantName is shown on the cashier's pages. Default: 沙箱商户.
@@ -106,6 +112,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.AlipayKey.PublicKey.Equal(c.AppPublicKey) {
 		return c, errors.New("the app's public key belongs to the gateway's own private key; give the merchant's")
+	}
+	if len(c.ContentKey) != 0 && len(c.ContentKey) != 16 {
+		return c, fmt.Errorf("the content key has %d bytes; AES needs 16", len(c.ContentKey))
+	}
+	if c.Certificates != nil {
+		return c, c.Certificates.check(c.AppPublicKey, &c.AlipayKey.PublicKey)
 	}
 	return c, nil
 }

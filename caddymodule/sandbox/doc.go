@@ -100,6 +100,7 @@
 //	666.52  answer_doubled_member     the response member twice, the first one forged
 //	666.53  answer_not_json           a login page instead of JSON
 //	666.54  answer_huge               four MiB of blanks before the answer
+//	666.55  cert_rolled               in certificate mode, answers name a new certificate of the same key
 //	666.61  refund_slow               a refund answers fund_change=N and shows after a delay on the clock (default 30s)
 //	666.62  refund_full_once          like Alipay's own sandbox: one refund call, of the full amount
 //	666.63  refund_spacing            two refunds within three seconds are refused

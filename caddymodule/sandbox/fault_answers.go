@@ -51,6 +51,7 @@ func (s *Sandbox) deliver(w http.ResponseWriter, r *http.Request, req *request, 
 			break
 		}
 	}
+	reply.certSN = s.certSN(number, req.method)
 	s.mu.Unlock()
 	if fault.Name == "answer_timeout" {
 		if !s.pause(r, fault.Delay.or(30*time.Second)) {

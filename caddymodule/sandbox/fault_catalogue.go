@@ -64,6 +64,7 @@ var catalogue = []FaultInfo{
 	{"answer_doubled_member", "666.52", "the response member twice, the first one forged"},
 	{"answer_not_json", "666.53", "a login page instead of JSON"},
 	{"answer_huge", "666.54", "four MiB of blanks before the answer"},
+	{"cert_rolled", "666.55", "in certificate mode, answers name a new certificate of the same key"},
 	{"refund_slow", "666.61", "a refund answers fund_change=N and shows after a delay on the clock (default 30s)"},
 	{"refund_full_once", "666.62", "like Alipay's own sandbox: one refund call, of the full amount"},
 	{"refund_spacing", "666.63", "two refunds within three seconds are refused"},

@@ -24,6 +24,10 @@ type request struct {
 	charset string
 	method  string
 	biz     biz
+	// encrypted says that biz_content was, and so the answer will be.
+	encrypted bool
+	// base is where the gateway was reached: http://host:port.
+	base string
 	// outTradeNo is the order that the request turned out to be about.
 	outTradeNo string
 }
@@ -41,21 +45,27 @@ type apiMethod func(*Sandbox, *request) (object, error)
 // apiMethods are the methods answered in JSON. Those answered with a page are
 // in pageMethods.
 var apiMethods = map[string]apiMethod{
-	"alipay.trade.query":                (*Sandbox).tradeQuery,
-	"alipay.trade.close":                (*Sandbox).tradeClose,
-	"alipay.trade.cancel":               (*Sandbox).tradeCancel,
-	"alipay.trade.refund":               (*Sandbox).tradeRefund,
-	"alipay.trade.fastpay.refund.query": (*Sandbox).refundQuery,
+	"alipay.trade.query":                             (*Sandbox).tradeQuery,
+	"alipay.trade.close":                             (*Sandbox).tradeClose,
+	"alipay.trade.cancel":                            (*Sandbox).tradeCancel,
+	"alipay.trade.refund":                            (*Sandbox).tradeRefund,
+	"alipay.trade.fastpay.refund.query":              (*Sandbox).refundQuery,
+	"alipay.trade.precreate":                         (*Sandbox).tradePrecreate,
+	"alipay.trade.create":                            (*Sandbox).tradeCreate,
+	"alipay.trade.pay":                               (*Sandbox).tradePay,
+	"alipay.data.dataservice.bill.downloadurl.query": (*Sandbox).billURL,
+	"alipay.open.app.alipaycert.download":            (*Sandbox).certDownload,
 }
 
 // pageMethods are opened by the payer's browser, which sees their errors too.
 var pageMethods = map[string]product{
 	"alipay.trade.page.pay": pagePay,
 	"alipay.trade.wap.pay":  wapPay,
+	"alipay.trade.app.pay":  appPay,
 }
 
 func (s *Sandbox) serveGateway(w http.ResponseWriter, r *http.Request) {
-	req := &request{charset: wire.UTF8}
+	req := &request{charset: wire.UTF8, base: "http://" + r.Host}
 	err := readRequest(w, r, req)
 	if err == nil {
 		err = s.check(req)
@@ -97,6 +107,12 @@ func (s *Sandbox) serveMethod(w http.ResponseWriter, r *http.Request, req *reque
 		http.Error(w, "the answer cannot be encoded", http.StatusInternalServerError)
 		return
 	}
+	if req.encrypted && signed {
+		if reply.content, err = s.encrypt(reply.content); err != nil {
+			http.Error(w, "the answer cannot be encrypted", http.StatusInternalServerError)
+			return
+		}
+	}
 	s.deliver(w, r, req, reply)
 }
 
@@ -123,17 +139,9 @@ func readRequest(w http.ResponseWriter, r *http.Request, req *request) error {
 	if r.Method != http.MethodPost {
 		return nil
 	}
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if media != "" && media != "application/x-www-form-urlencoded" {
-		return invalid("invalid-parameter", "Content-Type 应为 application/x-www-form-urlencoded")
-	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	body, err := readBody(w, r)
 	if err != nil {
-		return invalid("invalid-parameter", "请求体无法读取或超过 1 MiB")
-	}
-	body, err := wire.ParseForm(string(text))
-	if err != nil {
-		return formError(err)
+		return err
 	}
 	if req.method == "" {
 		req.method = body.Get("method")
@@ -142,6 +150,28 @@ func readRequest(w http.ResponseWriter, r *http.Request, req *request) error {
 		return formError(err)
 	}
 	return nil
+}
+
+// readBody reads a form in either of its two encodings.
+func readBody(w http.ResponseWriter, r *http.Request) (wire.Params, error) {
+	media, options, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		return nil, invalid("invalid-parameter", "请求体无法读取或超过 1 MiB")
+	}
+	var body wire.Params
+	switch media {
+	case "", "application/x-www-form-urlencoded":
+		body, err = wire.ParseForm(string(text))
+	case "multipart/form-data":
+		body, err = wire.ParseMultipart(text, options["boundary"])
+	default:
+		return nil, invalid("invalid-parameter", "Content-Type 应为 application/x-www-form-urlencoded 或 multipart/form-data")
+	}
+	if err != nil {
+		return nil, formError(err)
+	}
+	return body, nil
 }
 
 func formError(err error) error {
@@ -167,6 +197,9 @@ func (s *Sandbox) check(req *request) error {
 	if err := checkFormat(req); err != nil {
 		return err
 	}
+	if err := s.checkCertificates(req); err != nil {
+		return err
+	}
 	if err := s.checkSignature(req); err != nil {
 		return err
 	}
@@ -174,7 +207,7 @@ func (s *Sandbox) check(req *request) error {
 	if !page && apiMethods[req.method] == nil {
 		return invalid("invalid-method", "不存在的方法名")
 	}
-	return readBiz(req)
+	return s.readBiz(req)
 }
 
 func checkFormat(req *request) error {
@@ -218,8 +251,9 @@ func (s *Sandbox) checkSignature(req *request) error {
 		strings.ReplaceAll(shown, "&", "&amp;"))
 }
 
-// readBiz decodes the parameters' bytes and parses biz_content.
-func readBiz(req *request) error {
+// readBiz decodes the parameters' bytes, decrypts biz_content if it is
+// encrypted, and parses it.
+func (s *Sandbox) readBiz(req *request) error {
 	for _, param := range req.params {
 		if _, err := wire.Decode(req.charset, param.Value); err != nil {
 			return invalid("invalid-encoding", "参数 "+param.Key+" 的编码与 charset 不符")
@@ -229,12 +263,37 @@ func readBiz(req *request) error {
 	if content == "" {
 		content = "{}"
 	}
+	if kind := req.params.Get("encrypt_type"); kind != "" {
+		plain, err := s.decrypt(kind, content)
+		if err != nil {
+			return err
+		}
+		content, req.encrypted = plain, true
+	}
 	parsed, err := parseBiz(content)
 	if err != nil {
 		return invalid("illegal-json", "无效的JSON格式参数")
 	}
 	req.biz = parsed
 	return nil
+}
+
+// decrypt opens an AES biz_content.
+func (s *Sandbox) decrypt(kind, content string) (string, error) {
+	if kind != "AES" || len(s.cfg.ContentKey) == 0 {
+		return "", &gatewayError{"40003", "Insufficient Conditions", "isv.missing-encrypt-key", "缺少加密配置"}
+	}
+	plain, err := wire.DecryptAES(s.cfg.ContentKey, content)
+	if err != nil {
+		return "", &gatewayError{"40003", "Insufficient Conditions", "isv.decryption-error-unknown", "解密出错，未知异常"}
+	}
+	return string(plain), nil
+}
+
+// encrypt makes the quoted ciphertext that then is signed, quotes included.
+func (s *Sandbox) encrypt(content []byte) ([]byte, error) {
+	text, err := wire.EncryptAES(s.cfg.ContentKey, content)
+	return []byte(`"` + text + `"`), err
 }
 
 // scalar reads a member of biz_content and bounds its length in characters.

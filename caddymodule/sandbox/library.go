@@ -113,7 +113,11 @@ func (s *Sandbox) Pay(outTradeNo string, buyer int) error {
 			return err
 		}
 	}
-	return s.pay(s.trade(outTradeNo), account)
+	trade, err := s.begun(outTradeNo)
+	if err != nil {
+		return err
+	}
+	return s.pay(trade, account)
 }
 
 // CloseTrade closes an unpaid trade, as alipay.trade.close would.

@@ -135,10 +135,7 @@ func (s *Sandbox) notify(trade *bank.Trade, content wire.Params) {
 	}
 	n := &notice{
 		id: notifyID(s.clock.Now()), order: known, trade: trade, url: trade.NotifyURL,
-		charset: wire.UTF8, status: trade.Status, created: s.clock.Now(), state: statePending,
-	}
-	if visit := known.latest(); visit != nil {
-		n.charset = visit.charset
+		charset: known.charset, status: trade.Status, created: s.clock.Now(), state: statePending,
 	}
 	n.content = append(content[:len(content):len(content)], wire.Param{Key: "notify_id", Value: n.id})
 	known.notices = append(known.notices, n)

@@ -6,6 +6,7 @@ package sandbox
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,17 +14,43 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/bank"
 )
 
-// product is a way to pay that begins in the payer's browser.
+// product is a way to pay.
 type product struct {
 	method string
-	code   string // product_code
-	phone  bool
+	// codes are the product_codes it takes, the first is the default.
+	codes []string
+	// coded says that product_code must be given.
+	coded bool
+	// fromLogin says that a relative time-out counts from the login, not from
+	// the first request.
+	fromLogin bool
+	// lifetime is how long an order without a time-out can be paid.
+	lifetime time.Duration
 }
 
 var (
-	pagePay = product{method: "alipay.trade.page.pay", code: "FAST_INSTANT_TRADE_PAY"}
-	wapPay  = product{method: "alipay.trade.wap.pay", code: "QUICK_WAP_WAY", phone: true}
+	pagePay = product{
+		method: "alipay.trade.page.pay", codes: []string{"FAST_INSTANT_TRADE_PAY"}, coded: true, lifetime: maxExpire,
+	}
+	wapPay = product{
+		method: "alipay.trade.wap.pay", codes: []string{"QUICK_WAP_WAY"}, coded: true, fromLogin: true, lifetime: maxExpire,
+	}
+	appPay = product{
+		method: "alipay.trade.app.pay", codes: []string{"QUICK_MSECURITY_PAY"}, fromLogin: true, lifetime: maxExpire,
+	}
+	precreate = product{
+		method: "alipay.trade.precreate", codes: []string{"FACE_TO_FACE_PAYMENT", "QR_CODE_OFFLINE"}, lifetime: faceToFace,
+	}
+	create = product{
+		method: "alipay.trade.create", codes: []string{"FACE_TO_FACE_PAYMENT", "JSAPI_PAY"}, lifetime: faceToFace,
+	}
+	barCode = product{
+		method: "alipay.trade.pay", codes: []string{"FACE_TO_FACE_PAYMENT"}, lifetime: faceToFace,
+	}
 )
+
+// faceToFace is how long orders of the shop counter live by default.
+const faceToFace = 3 * time.Hour
 
 // Bounds of an order's fields (Alipay documents 028r8t, 02ivbs), lengths in
 // characters.
@@ -44,8 +71,8 @@ var (
 
 // readOrder checks the fields of an order. first is when the merchant first
 // asked for this number: relative time-outs count from there.
-func (s *Sandbox) readOrder(req *request, code string, first time.Time) (bank.Order, error) {
-	order := bank.Order{ProductCode: code, SellerID: s.cfg.SellerID}
+func (s *Sandbox) readOrder(req *request, way product, first time.Time) (bank.Order, error) {
+	order := bank.Order{SellerID: s.cfg.SellerID}
 	for _, field := range []struct {
 		name  string
 		limit int
@@ -63,34 +90,44 @@ func (s *Sandbox) readOrder(req *request, code string, first time.Time) (bank.Or
 		*field.value = value
 	}
 	order.GoodsDetail = string(req.biz["goods_detail"])
-	if err := checkNames(req, order, code); err != nil {
+	if err := checkNames(order); err != nil {
+		return order, err
+	}
+	var err error
+	if order.ProductCode, err = productCode(req, way); err != nil {
 		return order, err
 	}
 	if seller, _ := req.biz.text("seller_id"); seller != "" && seller != s.cfg.SellerID {
 		return order, bank.ErrInvalidSeller
 	}
 	amount, _ := req.biz.text("total_amount")
-	total, err := bank.ParseFen(amount)
-	if err != nil {
+	if order.Total, err = bank.ParseFen(amount); err != nil {
 		return order, bank.Invalid("total_amount 应在 0.01 至 100000000.00 之间，最多两位小数")
 	}
-	order.Total = total
 	if order.NotifyURL, err = callbackURL(req, "notify_url"); err != nil {
 		return order, err
 	}
-	order.Expire, err = expiry(req, first)
+	order.Expire, err = expiry(req, first, way.lifetime)
 	return order, err
 }
 
-func checkNames(req *request, order bank.Order, code string) error {
+func productCode(req *request, way product) (string, error) {
+	given, _ := req.biz.text("product_code")
+	if given == "" && !way.coded {
+		return way.codes[0], nil
+	}
+	if !slices.Contains(way.codes, given) {
+		return "", bank.Invalid("product_code 应为 " + strings.Join(way.codes, " 或 "))
+	}
+	return given, nil
+}
+
+func checkNames(order bank.Order) error {
 	if !outTradeNoForm.MatchString(order.OutTradeNo) {
 		return bank.Invalid("out_trade_no 应为 1 至 64 位字母、数字或下划线")
 	}
 	if strings.TrimSpace(order.Subject) == "" || strings.ContainsAny(order.Subject, "/=&") {
 		return bank.Invalid("subject 不能为空，且不能包含 / = &")
-	}
-	if given, _ := req.biz.text("product_code"); given != code {
-		return bank.Invalid("product_code 应为 " + code)
 	}
 	return nil
 }
@@ -120,8 +157,8 @@ func checkURL(text string, limit int) string {
 }
 
 // expiry computes when an unpaid trade closes. time_expire wins over
-// timeout_express; 15 days is the longest and, with neither, the default.
-func expiry(req *request, first time.Time) (time.Time, error) {
+// timeout_express; 15 days is the longest; with neither the product decides.
+func expiry(req *request, first time.Time, lifetime time.Duration) (time.Time, error) {
 	absolute, _ := req.biz.text("time_expire")
 	if absolute != "" {
 		at, err := time.ParseInLocation(timeLayout, absolute, zone)
@@ -136,7 +173,7 @@ func expiry(req *request, first time.Time) (time.Time, error) {
 	express, _ := req.biz.text("timeout_express")
 	switch express {
 	case "":
-		return first.Add(maxExpire), nil
+		return first.Add(lifetime), nil
 	case "1c": // until the day ends
 		y, m, d := first.In(zone).Date()
 		return time.Date(y, m, d+1, 0, 0, 0, 0, zone), nil

@@ -61,6 +61,7 @@ type answer struct {
 	charset string
 	content []byte // the response member's value, in charset
 	signed  bool
+	certSN  string // of the key that signs, in certificate mode
 }
 
 // newAnswer encodes a response member.
@@ -86,6 +87,9 @@ func (s *Sandbox) body(a answer) ([]byte, error) {
 		signature, err := wire.Sign(s.cfg.AlipayKey, a.content)
 		if err != nil {
 			return nil, err
+		}
+		if a.certSN != "" {
+			text.WriteString(`,"alipay_cert_sn":"` + a.certSN + `"`)
 		}
 		text.WriteString(`,"sign":"` + signature + `"`)
 	}

@@ -52,6 +52,7 @@ type Sandbox struct {
 	busy     int             // notices being sent
 	idle     []chan struct{} // closed when busy falls to 0
 	faults   faults
+	bills    map[string]bill
 	rolled   *rsa.PrivateKey // made when a fault first needs it
 }
 
@@ -75,6 +76,7 @@ func New(cfg Config) (*Sandbox, error) {
 		orders:    map[string]*order{},
 		sessions:  map[string]*session{},
 		notices:   map[string]*notice{},
+		bills:     map[string]bill{},
 	}
 	if s.clock == nil {
 		s.ownClock = NewClock(time.Now(), cfg.Speed)
@@ -111,6 +113,8 @@ func (s *Sandbox) routes() *http.ServeMux {
 	mux.HandleFunc("GET /gateway.do", s.serveGateway)
 	mux.HandleFunc("POST /gateway.do", s.serveGateway)
 	mux.HandleFunc("GET /alipay_public_key.pem", s.servePublicKey)
+	s.certificateRoutes(mux)
+	s.billRoutes(mux)
 	s.cashierRoutes(mux)
 	s.controlRoutes(mux)
 	s.panelRoutes(mux)

@@ -18,6 +18,7 @@ const (
 // opened. The trade comes with the first login.
 type order struct {
 	outTradeNo string
+	charset    string // of the first request, and so of its notices
 	first      time.Time
 	sessions   []*session
 	notices    []*notice
@@ -47,7 +48,7 @@ func (s *Sandbox) openSession(visit session) (*session, error) {
 	known := s.orders[visit.asked.OutTradeNo]
 	if known == nil {
 		var err error
-		if known, err = s.addOrder(visit.asked.OutTradeNo); err != nil {
+		if known, err = s.addOrder(visit.asked.OutTradeNo, visit.charset); err != nil {
 			return nil, err
 		}
 	}
@@ -61,11 +62,11 @@ func (s *Sandbox) openSession(visit session) (*session, error) {
 	return &visit, nil
 }
 
-func (s *Sandbox) addOrder(outTradeNo string) (*order, error) {
+func (s *Sandbox) addOrder(outTradeNo, charset string) (*order, error) {
 	if len(s.orders) >= maxOrders {
 		return nil, bank.ErrSystem
 	}
-	known := &order{outTradeNo: outTradeNo, first: s.clock.Now()}
+	known := &order{outTradeNo: outTradeNo, charset: charset, first: s.clock.Now()}
 	s.orders[outTradeNo] = known
 	s.sequence = append(s.sequence, known)
 	return known, nil
@@ -91,19 +92,25 @@ func (s *Sandbox) trade(outTradeNo string) *bank.Trade {
 // login makes the buyer's choice known; the trade begins here.
 func (s *Sandbox) login(visit *session, buyer *bank.Buyer) error {
 	asked, now := visit.asked, s.clock.Now()
-	fresh := s.trade(asked.OutTradeNo) == nil
-	if visit.express && fresh {
+	if visit.express && s.trade(asked.OutTradeNo) == nil {
 		asked.Expire = now.Add(visit.asked.Expire.Sub(visit.order.first))
 	}
-	trade, err := s.book.Open(asked, buyer, now)
-	if err != nil {
+	if _, err := s.openTrade(asked, buyer); err != nil {
 		return err
 	}
 	visit.buyer, visit.cancelled = buyer, false
-	if fresh {
+	return nil
+}
+
+// openTrade begins or takes up a trade and sees to its end in time.
+func (s *Sandbox) openTrade(asked bank.Order, buyer *bank.Buyer) (*bank.Trade, error) {
+	now := s.clock.Now()
+	fresh := s.trade(asked.OutTradeNo) == nil
+	trade, err := s.book.Open(asked, buyer, now)
+	if err == nil && fresh {
 		s.clock.AfterFunc(trade.Expire.Sub(now), func() { s.expireTrade(trade) })
 	}
-	return nil
+	return trade, err
 }
 
 // expireTrade closes an unpaid trade in time, also when nobody looks.

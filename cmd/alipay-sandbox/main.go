@@ -11,6 +11,8 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -51,6 +53,9 @@ type options struct {
 	speed       float64
 	sellerID    string
 	merchant    string
+	certMode    bool
+	contentKey  string
+	faults      string
 	allowRemote bool
 }
 
@@ -65,6 +70,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.Float64Var(&opts.speed, "speed", 1, "how many `times` faster than real time the gateway's clock runs")
 	flags.StringVar(&opts.sellerID, "seller-id", sandbox.DefaultSellerID, "the merchant's account `number`")
 	flags.StringVar(&opts.merchant, "merchant", "", "the merchant's `name` on the cashier's pages")
+	flags.BoolVar(&opts.certMode, "cert-mode", false, "certificate mode; the three files are issued in the -keys folder")
+	flags.StringVar(&opts.contentKey, "content-key", "", "AES `key` in base64 for requests with encrypt_type=AES")
+	flags.StringVar(&opts.faults, "faults", "", "JSON `file` of faults to begin with, as PUT /control/faults takes it")
 	flags.BoolVar(&opts.allowRemote, "allow-remote", false, "serve on an address that other machines can reach")
 	if err := flags.Parse(args); err != nil {
 		return opts, err
@@ -139,14 +147,45 @@ func open(opts options, logger *slog.Logger) (*sandbox.Sandbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-keys: %w", err)
 	}
+	contentKey, err := base64.StdEncoding.DecodeString(opts.contentKey)
+	if err != nil || len(contentKey) != 0 && len(contentKey) != 16 {
+		return nil, errors.New("-content-key is not 16 bytes in base64, as Alipay's console shows it")
+	}
+	var certs *sandbox.Certificates
+	if opts.certMode {
+		if certs, err = certificates(opts.keys, appKey, &alipayKey.PublicKey); err != nil {
+			return nil, fmt.Errorf("-keys %q: %w", opts.keys, err)
+		}
+	}
 	gateway, err := sandbox.New(sandbox.Config{
 		AppID: opts.appID, AppPublicKey: appKey, AlipayKey: alipayKey, SellerID: opts.sellerID,
 		MerchantName: opts.merchant, Speed: opts.speed, Logger: logger,
+		Certificates: certs, ContentKey: contentKey,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w (-app-id, -app-public-key)", err)
 	}
+	if err := loadFaults(gateway, opts.faults); err != nil {
+		gateway.Close()
+		return nil, fmt.Errorf("-faults: %w", err)
+	}
 	return gateway, nil
+}
+
+// loadFaults sets the faults that a file holds; no file, no faults.
+func loadFaults(gateway *sandbox.Sandbox, path string) error {
+	if path == "" {
+		return nil
+	}
+	text, err := readBounded(path)
+	if err != nil {
+		return err
+	}
+	var faults sandbox.Faults
+	if err := json.Unmarshal(text, &faults); err != nil {
+		return fmt.Errorf("%q: %w", path, err)
+	}
+	return gateway.SetFaults(faults)
 }
 
 func listen(ctx context.Context, opts options) (net.Listener, error) {

@@ -6,6 +6,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -19,18 +21,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"crypto/rand"
-	"crypto/rsa"
 )
 
 // files makes the merchant's key pair in a folder.
 func files(t *testing.T) (public, private string) {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := newKey(t)
 	dir := t.TempDir()
 	write := func(name, label string, der []byte) string {
 		path := filepath.Join(dir, name)
@@ -131,6 +127,9 @@ func TestMistakesNameTheFlagAndTheCure(t *testing.T) {
 		"no port":     {map[string]string{"-listen": "localhost"}, []string{"-listen", "host:port"}},
 		"speed":       {map[string]string{"-speed": "0"}, []string{"-speed 0"}},
 		"keys":        {map[string]string{"-keys": broken}, []string{"-keys", "delete it"}},
+		"content key": {map[string]string{"-content-key": "AAAA"}, []string{"-content-key", "16 bytes"}},
+		"no faults":   {map[string]string{"-faults": "/nowhere"}, []string{"-faults", "no such file"}},
+		"bad faults":  {map[string]string{"-faults": public}, []string{"-faults", "invalid character"}},
 		"keys a file": {map[string]string{"-keys": public}, []string{"-keys", "not a directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,4 +165,44 @@ func TestMistakesNameTheFlagAndTheCure(t *testing.T) {
 	if err := run(t.Context(), []string{"extra"}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "unexpected argument") {
 		t.Errorf("%v", err)
 	}
+}
+
+// Certificate mode issues its files once, and anew for another app key.
+func TestCertificateFilesAreKept(t *testing.T) {
+	dir := t.TempDir()
+	alipay, err := keyPair(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(app *rsa.PublicKey) string {
+		t.Helper()
+		set, err := certificates(dir, app, &alipay.PublicKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set.AppSN() + set.AlipaySN() + set.RootSN()
+	}
+	first, second := newKey(t), newKey(t)
+	before := issue(&first.PublicKey)
+	if again := issue(&first.PublicKey); again != before {
+		t.Error("a second start issues new certificates")
+	}
+	if issue(&second.PublicKey) == before {
+		t.Error("another app key got the old certificates")
+	}
+	if err := os.WriteFile(filepath.Join(dir, rootCertFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := certificates(dir, &second.PublicKey, &alipay.PublicKey); err == nil || !strings.Contains(err.Error(), "delete it") {
+		t.Errorf("an empty root file: %v", err)
+	}
+}
+
+func newKey(t *testing.T) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

@@ -159,6 +159,7 @@ type Answer struct {
 	Fields map[string]any
 	Raw    []byte
 	Sign   string
+	CertSN string // alipay_cert_sn, in certificate mode
 }
 
 // Text is a field of the answer as a string, "" when it is absent.
@@ -198,6 +199,10 @@ func (g *Gateway) parse(body []byte) Answer {
 	var answer Answer
 	for name, raw := range members {
 		switch {
+		case name == "alipay_cert_sn":
+			if err := json.Unmarshal(raw, &answer.CertSN); err != nil {
+				g.t.Fatal(err)
+			}
 		case name == "sign":
 			if err := json.Unmarshal(raw, &answer.Sign); err != nil {
 				g.t.Fatal(err)

@@ -9,8 +9,11 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"mime/multipart"
 	"net/url"
 	"sort"
 	"strings"
@@ -69,6 +72,35 @@ func (p Params) add(key, value string) (Params, error) {
 		return nil, fmt.Errorf("more than %d parameters", MaxParams)
 	}
 	return append(p, Param{key, value}), nil
+}
+
+// ParseMultipart reads a multipart/form-data body. Files are left out: they
+// are not part of the signed string.
+func ParseMultipart(body []byte, boundary string) (Params, error) {
+	if boundary == "" {
+		return nil, errors.New("multipart without a boundary")
+	}
+	var params Params
+	reader := multipart.NewReader(bytes.NewReader(body), boundary)
+	for {
+		part, err := reader.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return params, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("multipart: %w", err)
+		}
+		if part.FileName() != "" {
+			continue
+		}
+		value, err := io.ReadAll(part)
+		if err != nil {
+			return nil, fmt.Errorf("multipart: %w", err)
+		}
+		if params, err = params.add(part.FormName(), string(value)); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // Merge joins the query's and the body's parameters. The same key with the
