@@ -12,7 +12,7 @@ import (
 var (
 	// ErrTradeNotExist: Alipay knows no such trade. The buyer has not come as far
 	// as its cashier yet; it is neither a failure nor the end of the order.
-	ErrTradeNotExist = errors.New("Alipay knows no such trade yet")
+	ErrTradeNotExist = errors.New("no such trade is known to Alipay yet")
 
 	// ErrUnknown: whether the call did anything is not known (time-out, an answer
 	// that cannot be believed, Alipay's own 20000). Ask again later.
@@ -35,7 +35,7 @@ type GatewayError struct {
 }
 
 func (e *GatewayError) Error() string {
-	text := "Alipay's gateway answered " + e.Code
+	text := "the gateway of Alipay answered " + e.Code
 	if e.SubCode != "" {
 		text += " " + e.SubCode
 	}

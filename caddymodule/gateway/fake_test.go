@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 )
@@ -16,8 +17,9 @@ import (
 // question as parameters, wherever they were sent.
 type fakeGateway struct {
 	*httptest.Server
-	asked  url.Values
-	answer func(w http.ResponseWriter, r *http.Request)
+	mu     sync.Mutex
+	last   url.Values
+	answer http.HandlerFunc
 }
 
 func newFakeGateway(t *testing.T) *fakeGateway {
@@ -27,19 +29,36 @@ func newFakeGateway(t *testing.T) *fakeGateway {
 		if err := r.ParseForm(); err != nil {
 			t.Error(err)
 		}
-		f.asked = r.Form
-		f.answer(w, r)
+		f.mu.Lock()
+		f.last = r.Form
+		answer := f.answer
+		f.mu.Unlock()
+		answer(w, r)
 	}))
 	t.Cleanup(f.Close)
 	return f
 }
 
+// asked is the last question, nil if there was none.
+func (f *fakeGateway) asked() url.Values {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last
+}
+
 // says makes the gateway answer the text.
 func (f *fakeGateway) says(text string) {
-	f.answer = func(w http.ResponseWriter, _ *http.Request) {
+	f.does(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html;charset=utf-8")
 		_, _ = io.WriteString(w, text)
-	}
+	})
+}
+
+// does makes the gateway answer as a handler.
+func (f *fakeGateway) does(answer http.HandlerFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer = answer
 }
 
 // answering wraps a signed content as the gateway does.

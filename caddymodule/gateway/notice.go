@@ -127,11 +127,14 @@ func statement(ps params, c charset) (trade.Evidence, bool) {
 // refund_fee=0.00, too, so that only gmt_refund or a sum above zero tells of a
 // refund. A refund without a readable sum is a full one if it closed the trade.
 func setRefund(e *trade.Evidence, fee string, refunded bool) {
+	if fee == "" && !refunded {
+		return
+	}
 	sum, err := trade.ParseSum(fee)
 	switch {
 	case err == nil && sum > 0:
 		e.Refunded = sum
-	case !refunded && (fee == "" || err == nil):
+	case err == nil && !refunded:
 	case e.Status == trade.StatusClosed && e.Total > 0 && refunded:
 		e.Refunded = e.Total
 	default:

@@ -56,7 +56,7 @@ func TestQuery(t *testing.T) {
 			}
 		})
 	}
-	asked := single(t, f.asked)
+	asked := single(t, f.asked())
 	if asked["biz_content"] != `{"out_trade_no":"T-1"}` || !namedPair(t, "app").verifies(t, requestText(asked), asked["sign"]) {
 		t.Errorf("the question was %v", asked)
 	}

@@ -47,7 +47,7 @@ func NewVerifier(appID string, keys ...AlipayKey) (*Verifier, error) {
 			return nil, errors.New("one of Alipay's keys is missing")
 		}
 		if err := checkBits(k.Public); err != nil {
-			return nil, fmt.Errorf("Alipay's key: %w", err)
+			return nil, fmt.Errorf("a key of Alipay's: %w", err)
 		}
 		if err := v.add(k); err != nil {
 			return nil, err
