@@ -243,8 +243,16 @@ func parseShop(h httpcaddyfile.Helper) ([]byte, error) {
 	if err := proxy.FinalizeUnmarshalCaddyfile(h); err != nil {
 		return nil, fmt.Errorf("shop: %w", err)
 	}
+	if proxy.TransportRaw == nil {
+		proxy.TransportRaw = caddyconfig.JSONModuleObject(shopTransport, "protocol", "http", nil)
+	}
 	return caddyconfig.JSONModuleObject(proxy, "handler", "reverse_proxy", nil), nil
 }
+
+// shopTransport keeps more connections to the shop than the 32 that
+// reverse_proxy keeps by itself: Alipay's notices come in bursts, and above that
+// number each delivery would make a connection and leave a port in TIME_WAIT.
+var shopTransport = &reverseproxy.HTTPTransport{KeepAlive: &reverseproxy.KeepAlive{MaxIdleConnsPerHost: 256}}
 
 func parseShopBlock(h httpcaddyfile.Helper) ([]byte, error) {
 	handler, err := httpcaddyfile.ParseSegmentAsSubroute(h)
