@@ -22,6 +22,7 @@ type bench struct {
 	profile      string // folder for CPU profiles; "" for none
 	quick        bool
 	pairs        int
+	senders      int // if not 0, only levels of that many senders
 	report       report
 
 	loader *worker
@@ -88,6 +89,7 @@ func run(args []string, stdout io.Writer) error {
 	flags.StringVar(&b.profile, "profile", "", "folder for CPU profiles of the servers; profiling costs some per cent")
 	flags.BoolVar(&b.quick, "quick", false, "a smoke run of seconds")
 	flags.IntVar(&b.pairs, "pairs", 12, "pairs of blocks a comparison; fewer than 6 give no 95 % interval")
+	flags.IntVar(&b.senders, "senders", 0, "of notify and slow, only the level with so many senders; default: all")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
@@ -181,8 +183,11 @@ func (b *bench) write(output string, stdout io.Writer) error {
 	return f.Close()
 }
 
-// levels are all of a scenario's, or two small ones for a smoke run.
+// levels are all of a scenario's, or one, or two small ones for a smoke run.
 func (b *bench) levels(all []level) []level {
+	if b.senders > 0 {
+		return slices.DeleteFunc(slices.Clone(all), func(l level) bool { return l.senders != b.senders })
+	}
 	if !b.quick {
 		return all
 	}

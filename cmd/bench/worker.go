@@ -184,11 +184,12 @@ func (o *operations) do(q *request) (reply, error) {
 	return reply{}, fmt.Errorf("unknown operation %q", q.Op)
 }
 
-// toggleProfile begins a CPU profile, or ends the one that runs.
+// toggleProfile begins a CPU profile, or ends the one that runs and writes what
+// has been allocated beside it.
 func (o *operations) toggleProfile(file string) error {
 	if o.profile != nil {
 		pprof.StopCPUProfile()
-		err := o.profile.Close()
+		err := errors.Join(o.profile.Close(), writeAllocs(o.profile.Name()+".allocs"))
 		o.profile = nil
 		return err
 	}
@@ -198,4 +199,12 @@ func (o *operations) toggleProfile(file string) error {
 	}
 	o.profile = f
 	return pprof.StartCPUProfile(f)
+}
+
+func writeAllocs(file string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
 }
