@@ -46,9 +46,9 @@ type setting struct {
 // refused what backquotes could not hold.
 func (s setting) Path(name string) string { return "`" + s.Folder.path(name) + "`" }
 
-// caddyfile is the demo's Caddyfile, the real one: it is written to the folder
+// writeCaddyfile is the demo's Caddyfile, the real one: it is written to the folder
 // for people to read.
-func caddyfile(s setting) ([]byte, error) {
+func writeCaddyfile(s setting) ([]byte, error) {
 	var text bytes.Buffer
 	err := caddyfileTemplate.Execute(&text, s)
 	return text.Bytes(), err
@@ -56,7 +56,7 @@ func caddyfile(s setting) ([]byte, error) {
 
 // runCaddy starts Caddy in this process. caddy.Stop ends it.
 func runCaddy(s setting) error {
-	text, err := caddyfile(s)
+	text, err := writeCaddyfile(s)
 	if err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func (s *Shop) buy(w http.ResponseWriter, r *http.Request) {
 	}
 	now := s.now()
 	order := Order{
-		Number: now.Format("T20060102") + "-" + rand.Text()[:10], Customer: customer,
+		Number: now.Format("T20060102") + rand.Text()[:10], Customer: customer,
 		Tea: tea.Slug, Quantity: quantity, Amount: tea.Price * int64(quantity), Created: now.UTC().Truncate(time.Second),
 	}
 	if err := s.orders.add(order); err != nil {
