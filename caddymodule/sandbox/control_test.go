@@ -84,6 +84,32 @@ func TestControlAPI(t *testing.T) {
 	}
 }
 
+// A page on another site cannot drive the control API through a browser.
+func TestControlRefusesOtherSites(t *testing.T) {
+	g := sandboxtest.New(t, sandboxtest.Options{})
+	g.Open(g.PayURL("A1", "1.00", "", ""))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+"/control/trades/A1/pay", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Origin", "https://evil.example")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readAll(t, response)
+	if trade, _ := g.Trade("A1"); response.StatusCode != http.StatusForbidden || trade.TradeNo != "" {
+		t.Errorf("%d, %+v", response.StatusCode, trade)
+	}
+	request.URL.Path, request.URL.RawQuery = "/gateway.do", g.Form("alipay.trade.query", sandboxtest.Biz{"out_trade_no": "A1"}, nil).Encode()
+	if response, err = http.DefaultClient.Do(request); err != nil {
+		t.Fatal(err)
+	}
+	if body := readAll(t, response); !strings.Contains(body, "ACQ.TRADE_NOT_EXIST") {
+		t.Errorf("the gateway takes forms from every site: %s", body)
+	}
+}
+
 func TestControlClock(t *testing.T) {
 	g := sandboxtest.New(t, sandboxtest.Options{})
 	answer := control(t, g, "POST", "/control/clock/advance", `{"duration":"4m"}`, http.StatusOK)

@@ -166,6 +166,24 @@ func TestPaidAfterClose(t *testing.T) {
 	}
 }
 
+// A fault for one time is not used up by pages that only look.
+func TestPaidAfterCloseOnce(t *testing.T) {
+	g := sandboxtest.New(t, sandboxtest.Options{})
+	if err := g.SetFaults(sandbox.Faults{Orders: map[string][]sandbox.Fault{"A1": {{Name: "paid_after_close", Times: 1}}}}); err != nil {
+		t.Fatal(err)
+	}
+	v := visit(t, g, g.PayURL("A1", "1.00", "", ""))
+	v.press("login", url.Values{"buyer": {"1"}})
+	if err := g.CloseTrade("A1"); err != nil {
+		t.Fatal(err)
+	}
+	v.press("cancel", url.Values{}).press("logout", url.Values{}).press("login", url.Values{"buyer": {"1"}})
+	v.press("pay", url.Values{}).shows(`id="paid"`)
+	if len(g.Faults().Orders["A1"]) != 0 {
+		t.Error("the payment did not use the fault up")
+	}
+}
+
 func TestSwitchesForNoticesOfOtherEvents(t *testing.T) {
 	g := sandboxtest.New(t, sandboxtest.Options{})
 	m := newMerchant(t, says("success"))

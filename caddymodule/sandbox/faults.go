@@ -195,6 +195,18 @@ func (s *Sandbox) has(name string, trade *bank.Trade) bool {
 	return ok
 }
 
+// looms tells whether a fault would strike, and does not use it up.
+func (s *Sandbox) looms(name string, trade *bank.Trade) bool {
+	current := s.faults.current
+	for _, fault := range slices.Concat(current.Orders[trade.OutTradeNo], current.Global) {
+		if fault.Name == name {
+			return true
+		}
+	}
+	known, _ := catalogued(name)
+	return current.Switches.MagicAmounts && known.Amount == trade.Total.String()
+}
+
 // total is an order's amount, 0 when nothing is known of it.
 func (s *Sandbox) total(outTradeNo string) bank.Fen {
 	if trade := s.trade(outTradeNo); trade != nil {

@@ -62,10 +62,16 @@ type Notice struct {
 
 // Trades lists every order, in the order of their first appearance.
 func (s *Sandbox) Trades() []Trade {
+	return s.latest(maxOrders)
+}
+
+// latest lists the last orders, at most count.
+func (s *Sandbox) latest(count int) []Trade {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]Trade, 0, len(s.sequence))
-	for _, known := range s.sequence {
+	orders := s.sequence[max(0, len(s.sequence)-count):]
+	list := make([]Trade, 0, len(orders))
+	for _, known := range orders {
 		list = append(list, s.view(known))
 	}
 	return list
@@ -80,7 +86,11 @@ func (s *Sandbox) Trade(outTradeNo string) (Trade, error) {
 		return Trade{}, err
 	}
 	view := s.view(known)
-	if visit := known.latest(); visit != nil {
+	visit := known.payer
+	if visit == nil {
+		visit = known.latest()
+	}
+	if visit != nil {
 		view.ReturnURL, err = s.returnURL(visit, s.trade(outTradeNo), visit.charset, false)
 	}
 	return view, err

@@ -39,12 +39,11 @@ type notice struct {
 
 // Attempt is one delivery of a notice.
 type Attempt struct {
-	At      time.Time     `json:"at"`      // on the gateway's clock
-	Request string        `json:"request"` // the body as sent
-	Status  int           `json:"status"`  // HTTP status, 0 without an answer
-	Answer  string        `json:"answer"`  // the body, cut at maxAnswer bytes
-	Error   string        `json:"error"`   // why it did not count, "" on success
-	Took    time.Duration `json:"-"`
+	At      time.Time `json:"at"`      // on the gateway's clock
+	Request string    `json:"request"` // the body as sent, cut at 64 KiB
+	Status  int       `json:"status"`  // HTTP status, 0 without an answer
+	Answer  string    `json:"answer"`  // the body, cut at maxAnswer bytes
+	Error   string    `json:"error"`   // why it did not count, "" on success
 }
 
 func (s *Sandbox) notifyPaid(trade *bank.Trade) {

@@ -20,6 +20,9 @@ const (
 	maxSending = 64      // notices on the way at the same time
 	maxAnswer  = 4 << 10 // bytes of an answer that are kept
 
+	maxAttempts = 100      // attempts kept per notice; resends by hand add to Alipay's eight
+	maxKept     = 64 << 10 // bytes of a request that are kept
+
 	// accepted is the only answer that ends a notice: these seven bytes.
 	accepted = "success"
 )
@@ -51,6 +54,14 @@ func (s *Sandbox) send(n *notice) {
 	}()
 }
 
+// cut bounds what is kept of a body.
+func cut(body string) string {
+	if len(body) <= maxKept {
+		return body
+	}
+	return strings.ToValidUTF8(body[:maxKept], "") + "…"
+}
+
 // rest counts one attempt as over and wakes who waits for all of them.
 func (s *Sandbox) rest() {
 	if s.busy--; s.busy > 0 {
@@ -77,7 +88,10 @@ func (s *Sandbox) later(n *notice, d time.Duration) {
 
 // settle records an attempt and plans the next one.
 func (s *Sandbox) settle(n *notice, attempt Attempt) {
-	n.attempts = append(n.attempts, attempt)
+	attempt.Request = cut(attempt.Request)
+	if n.attempts = append(n.attempts, attempt); len(n.attempts) > maxAttempts {
+		n.attempts = n.attempts[1:]
+	}
 	s.cfg.Logger.Info("notice sent", "out_trade_no", n.order.outTradeNo, "notify_id", n.id,
 		"attempt", len(n.attempts), "status", attempt.Status, "error", attempt.Error)
 	switch {
@@ -112,16 +126,13 @@ func (s *Sandbox) attempt(n *notice, at time.Time) Attempt {
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset="+n.charset)
 	request.Header.Set("User-Agent", "alipay-sandbox")
-	begun := time.Now()
 	response, err := s.client.Do(request)
-	attempt.Took = time.Since(begun)
 	if err != nil {
 		attempt.Error = transportError(err)
 		return attempt
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	attempt.Took = time.Since(begun)
 	attempt.Status, attempt.Answer = response.StatusCode, strings.ToValidUTF8(string(raw), string(utf8.RuneError))
 	attempt.Error = judge(response.StatusCode, string(raw), err)
 	return attempt

@@ -35,8 +35,6 @@ type page struct {
 	Nonce string // of the inline style and script
 	Title string
 	Panel bool
-	Path  string
-	Query string // kept when the language changes
 	Data  any
 }
 
@@ -96,7 +94,7 @@ func (s *Sandbox) showPage(w http.ResponseWriter, r *http.Request, name string, 
 
 func (s *Sandbox) showStatus(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
 	view := page{
-		Lang: language(r), Nonce: randomToken(), Title: name, Path: r.URL.Path, Data: data,
+		Lang: language(r), Nonce: randomToken(), Title: name, Data: data,
 		Panel: name == "panel" || name == "order",
 	}
 	var text bytes.Buffer

@@ -19,7 +19,6 @@ const panelRows = 100
 
 // panelRoutes are the control panel for people.
 func (s *Sandbox) panelRoutes(mux *http.ServeMux) {
-	guard := http.NewCrossOriginProtection()
 	mux.HandleFunc("GET /{$}", s.showPanel)
 	mux.HandleFunc("GET /orders/{out_trade_no}", s.showOrder)
 	for path, act := range map[string]func(*http.Request) error{
@@ -30,13 +29,13 @@ func (s *Sandbox) panelRoutes(mux *http.ServeMux) {
 		"/clock":                        s.panelClock,
 		"/faults":                       s.panelFaults,
 	} {
-		mux.Handle("POST "+path, guard.Handler(s.panelAction(act)))
+		mux.HandleFunc("POST "+path, s.panelAction(act))
 	}
 }
 
 // panelAction acts and leads back to where the form says.
-func (s *Sandbox) panelAction(act func(*http.Request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (s *Sandbox) panelAction(act func(*http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxControl)
 		if err := r.ParseForm(); err != nil {
 			http.Error(w, "the form cannot be read", http.StatusBadRequest)
@@ -57,7 +56,7 @@ func (s *Sandbox) panelAction(act func(*http.Request) error) http.Handler {
 			target += "?" + query.Encode()
 		}
 		http.Redirect(w, r, target, http.StatusSeeOther)
-	})
+	}
 }
 
 func (s *Sandbox) panelClock(r *http.Request) error {
@@ -107,12 +106,12 @@ func (s *Sandbox) showPanel(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	trades := s.Trades()
+	trades := s.latest(panelRows)
 	slices.Reverse(trades)
 	s.showPage(w, r, "panel", panelData{
 		AppID: s.cfg.AppID, SellerID: s.cfg.SellerID, Now: alipayTime(s.clock.Now()),
 		Moves:  []string{"1m", "4m", "10m", "1h", "6h", "24h"},
-		Trades: trades[:min(len(trades), panelRows)], Faults: current, Text: string(text),
+		Trades: trades, Faults: current, Text: string(text),
 		Catalogue: FaultCatalogue(), Error: r.URL.Query().Get("error"),
 	})
 }

@@ -101,6 +101,7 @@ func (s *Sandbox) body(a answer) ([]byte, error) {
 // text/html.
 func (s *Sandbox) sendAnswer(w http.ResponseWriter, charset string, body []byte) {
 	w.Header().Set("Content-Type", "text/html;charset="+charset)
+	w.Header()["trace_id"] = []string{randomToken()} // SDKs log it under this spelling
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body) // a client that went away needs no answer
 }

@@ -34,7 +34,7 @@ type Sandbox struct {
 	clock     Clock
 	ownClock  *SimClock
 	client    *http.Client
-	mux       *http.ServeMux
+	handler   http.Handler
 	publicPEM []byte
 
 	ctx      context.Context
@@ -87,7 +87,7 @@ func New(cfg Config) (*Sandbox, error) {
 	}
 	s.faults = newFaults()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.mux = s.routes()
+	s.handler = s.routes()
 	return s, nil
 }
 
@@ -108,7 +108,9 @@ func (s *Sandbox) Close() {
 // PublicKeyPEM is the key that a merchant configures as Alipay's.
 func (s *Sandbox) PublicKeyPEM() []byte { return append([]byte(nil), s.publicPEM...) }
 
-func (s *Sandbox) routes() *http.ServeMux {
+// routes refuses what another site makes a browser send, but for the gateway
+// itself: merchants' pages post to it.
+func (s *Sandbox) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /gateway.do", s.serveGateway)
 	mux.HandleFunc("POST /gateway.do", s.serveGateway)
@@ -118,7 +120,9 @@ func (s *Sandbox) routes() *http.ServeMux {
 	s.cashierRoutes(mux)
 	s.controlRoutes(mux)
 	s.panelRoutes(mux)
-	return mux
+	guard := http.NewCrossOriginProtection()
+	guard.AddInsecureBypassPattern("/gateway.do")
+	return guard.Handler(mux)
 }
 
 // ServeHTTP implements http.Handler.
@@ -134,7 +138,7 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", "no-store")
-	s.mux.ServeHTTP(w, r)
+	s.handler.ServeHTTP(w, r)
 }
 
 func (s *Sandbox) servePublicKey(w http.ResponseWriter, _ *http.Request) {

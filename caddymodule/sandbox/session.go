@@ -24,6 +24,7 @@ type order struct {
 	notices    []*notice
 	withheld   []*notice           // waits for a later notice to overtake it
 	slow       map[string]bank.Fen // refunds that refund_slow holds, by number
+	payer      *session            // the visit that paid, nil for Pay
 	refunds    int                 // refund calls seen, for refund_full_once
 }
 

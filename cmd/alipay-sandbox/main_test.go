@@ -158,6 +158,9 @@ func TestMistakesNameTheFlagAndTheCure(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestHelpAndSurplusArguments(t *testing.T) {
 	var help bytes.Buffer
 	if err := run(t.Context(), []string{"-help"}, io.Discard, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "-allow-remote") {
 		t.Errorf("%v: %s", err, help.String())
