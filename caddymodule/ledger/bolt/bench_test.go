@@ -49,7 +49,12 @@ func benchNumber(i int) string {
 
 func openBench(b testing.TB) *Ledger {
 	b.Helper()
-	l, err := Open(filepath.Join(b.TempDir(), "bench.db"), Options{})
+	return openBenchWith(b, Options{})
+}
+
+func openBenchWith(b testing.TB, o Options) *Ledger {
+	b.Helper()
+	l, err := Open(filepath.Join(b.TempDir(), "bench.db"), o)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -195,7 +200,7 @@ func BenchmarkUndelivered(b *testing.B) {
 func BenchmarkGroup(b *testing.B) {
 	for _, size := range []int{1, 64, 512} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
-			l, ctx, now := openBench(b), context.Background(), time.Now()
+			l, ctx, now := openBenchWith(b, Options{AcceptDelay: time.Hour}), context.Background(), time.Now()
 			n := b.N * size
 			spread(b, 512, n, func(i int) error {
 				_, err := l.Attempt(ctx, trade.Key{AppID: benchApp, OutTradeNo: benchNumber(i)}, benchAttempt(now))

@@ -60,10 +60,8 @@ func (l *Ledger) submit(ctx context.Context, run func(*group) error) error {
 		return leaving(ctx)
 	}
 	c := &call{ctx: ctx, run: run, done: make(chan struct{})}
-	select {
-	case <-l.closing:
+	if l.closed() {
 		return unavailable("writing", errClosed)
-	default:
 	}
 	select {
 	case l.queue <- c:

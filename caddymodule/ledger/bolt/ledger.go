@@ -131,6 +131,15 @@ func (l *Ledger) Close() error {
 	return l.closeErr
 }
 
+func (l *Ledger) closed() bool {
+	select {
+	case <-l.closing:
+		return true
+	default:
+		return false
+	}
+}
+
 // view runs f in a read transaction.
 func (l *Ledger) view(ctx context.Context, f func(v *view) error) error {
 	if ctx.Err() != nil {

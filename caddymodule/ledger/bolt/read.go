@@ -142,7 +142,7 @@ func (v *view) heldAt(id uint64) (trade.Held, error) {
 // Order implements ledger.Ledger.
 func (l *Ledger) Order(ctx context.Context, k trade.Key) (trade.Order, error) {
 	marks := l.accepts.at()
-	if r, ok := l.recent.get(k); ok && ctx.Err() == nil {
+	if r, ok := l.recent.get(k); ok && ctx.Err() == nil && !l.closed() {
 		o := given(r.Order)
 		marks.apply(&o)
 		return o, nil

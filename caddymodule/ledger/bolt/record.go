@@ -93,7 +93,7 @@ func (l *Ledger) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, 
 // recordIfKnown answers a repeat without a commit, provided that what it reads
 // is durable.
 func (l *Ledger) recordIfKnown(ctx context.Context, e *trade.Evidence) (out ledger.Outcome, err error) {
-	if r, ok := l.recent.get(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo}); ok {
+	if r, ok := l.recent.get(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo}); ok && ctx.Err() == nil && !l.closed() {
 		f := trade.Fold(r.Order, *e)
 		if f.Changed {
 			return out, nil

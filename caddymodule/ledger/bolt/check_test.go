@@ -1,0 +1,111 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bolt
+
+import (
+	"bytes"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+)
+
+// checkRecords holds that what is stored twice agrees: each index has exactly
+// the entries that the records ask for, and every reference leads somewhere.
+func checkRecords(v *view) error {
+	want := map[string]map[string]bool{
+		string(bucketNumber): {}, string(bucketTradeNo): {}, string(bucketState): {}, string(bucketUndelivered): {},
+		string(bucketDigest): {}, string(bucketEvents): {},
+	}
+	add := func(bucket, key []byte) { want[string(bucket)][string(key)] = true }
+	err := v.tx.Bucket(bucketOrders).ForEach(func(key, _ []byte) error {
+		id, _ := parseID(key)
+		r, err := v.orderAt(id)
+		if err != nil {
+			return err
+		}
+		add(bucketNumber, append(numberKey(r.Key(), v.ledger.salt), key...))
+		add(bucketState, stateKey(stateCodes[r.Status()], id))
+		if r.TradeNo != "" {
+			add(bucketTradeNo, append(tradeNoKey(r.TradeNo), key...))
+		}
+		if r.Undelivered() {
+			add(bucketUndelivered, key)
+		}
+		for _, id := range r.events {
+			add(bucketEvents, idKey(id))
+		}
+		return checkOrder(v, &r)
+	})
+	if err != nil {
+		return err
+	}
+	err = v.tx.Bucket(bucketHeld).ForEach(func(key, _ []byte) error {
+		id, _ := parseID(key)
+		h, err := v.heldAt(id)
+		add(bucketDigest, []byte(h.ID))
+		if err == nil && h.Evidence.Digest() != h.ID {
+			err = fmt.Errorf("held %d is not its evidence", id)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for bucket, keys := range want {
+		if err := checkKeys(v.tx.Bucket([]byte(bucket)), keys); err != nil {
+			return fmt.Errorf("%s: %w", bucket, err)
+		}
+	}
+	return checkStream(v)
+}
+
+func checkOrder(v *view, r *orderRecord) error {
+	if len(r.events) != r.Sequence {
+		return fmt.Errorf("order %d has %d events and the sequence %d", r.id, len(r.events), r.Sequence)
+	}
+	for i, id := range r.events {
+		ev, err := v.event(id)
+		if err != nil {
+			return err
+		}
+		if ev.Sequence != i+1 || ev.order != r.id || ev.evidence < 1 || ev.evidence > len(r.evidence) {
+			return fmt.Errorf("order %d: event %d is %+v", r.id, i, ev)
+		}
+		e, err := v.evidence(r.evidence[ev.evidence-1])
+		if err != nil {
+			return err
+		}
+		if e.Source != ev.Source || !e.ReceivedAt.Equal(ev.At) {
+			return fmt.Errorf("order %d: event %d was not caused by %+v", r.id, i, e)
+		}
+	}
+	return nil
+}
+
+func checkKeys(b *bbolt.Bucket, want map[string]bool) error {
+	n := 0
+	err := b.ForEach(func(key, _ []byte) error {
+		n++
+		if !want[string(key)] {
+			return fmt.Errorf("holds %x, which no record asks for", key)
+		}
+		return nil
+	})
+	if err == nil && n != len(want) {
+		err = fmt.Errorf("holds %d entries, the records ask for %d", n, len(want))
+	}
+	return err
+}
+
+// checkStream: all chunks but the last are full, and none is missing.
+func checkStream(v *view) error {
+	next, full := uint64(0), true
+	return v.tx.Bucket(bucketEvidence).ForEach(func(key, chunk []byte) error {
+		if !bytes.Equal(key, idKey(next)) || !full {
+			return fmt.Errorf("evidence chunk %x where %d was due", key, next)
+		}
+		next, full = next+1, len(chunk) == chunkSize
+		return nil
+	})
+}
