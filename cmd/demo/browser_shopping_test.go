@@ -31,6 +31,9 @@ func (b *browser) order(d *demo, tea, name string) string {
 		b.t.Errorf("the shop greets %q, not %q", got, name)
 	}
 	b.look("4-tea")
+	b.click("nav a[href='/orders']")
+	b.look("4-orders-none")
+	b.visit(d.places.URL() + "/tea/" + tea)
 	b.click("#buy")
 	b.wait(`#state[data-state="unpaid"]`)
 	b.look("5-order-unpaid")
@@ -63,6 +66,11 @@ func (b *browser) payAndReturn(d *demo, number string) string {
 	if got := b.text("#trade-no"); got != tradeNo || tradeNo == "" {
 		b.t.Errorf("the return shows trade number %q, the cashier %q", got, tradeNo)
 	}
+	b.run(chromedp.Click("summary", chromedp.ByQuery))
+	if told := b.text(".headers"); !strings.Contains(told, "X-Alipay-Trade-No\n"+tradeNo) {
+		b.t.Errorf("the headers that the page shows are:\n%s", told)
+	}
+	b.look("9-return-headers")
 	b.click("#to-order")
 	b.paid(number, tradeNo)
 	b.look("10-order-paid")

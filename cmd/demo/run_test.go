@@ -9,8 +9,10 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -60,6 +62,61 @@ func TestSignalsEndTheDemo(t *testing.T) {
 	if left, err := os.ReadDir(home); err != nil || len(left) != 0 {
 		t.Errorf("the demo left %v in the home folder (%v)", left, err)
 	}
+}
+
+// What is in flight when the demo is told to end is still answered, by the shop
+// behind Caddy.
+func TestStopFinishesWhatIsInFlight(t *testing.T) {
+	d := open(t, t.TempDir(), "127.0.0.1:0")
+	const form = "name=Ada&next=/orders"
+	conn := dial(t, d.places.caddy)
+	if conn == nil {
+		t.Fatal("the demo does not listen")
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /login HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+		d.places.caddy, len(form))
+	reader := bufio.NewReader(conn)
+	if line, err := reader.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") { // it is being served
+		t.Fatalf("%q %v", line, err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- d.stop() }()
+	for { // until Caddy takes no more visitors
+		late := dial(t, d.places.caddy)
+		if late == nil {
+			break
+		}
+		late.Close()
+	}
+	fmt.Fprint(conn, form)
+	if _, err := reader.ReadString('\n'); err != nil { // the blank line after 100 Continue
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if to := resp.Header.Get("Location"); resp.StatusCode != http.StatusSeeOther || to != "/orders" {
+		t.Errorf("%d to %q", resp.StatusCode, to)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// dial connects, or returns nil where nobody listens.
+func dial(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 func TestGreetingSaysWhatToDo(t *testing.T) {

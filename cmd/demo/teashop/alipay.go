@@ -37,7 +37,7 @@ func (s *Shop) lookUp(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{ // Caddy says so if it cannot read this
 			"out_trade_no": order.Number,
 			"total_amount": yuan(order.Amount),
-			"subject":      order.Title("zh"),
+			"subject":      order.Subject(),
 			"quit_url":     s.publicURL + "/orders/" + order.Number, // the way back of a buyer who gives up
 		})
 	}

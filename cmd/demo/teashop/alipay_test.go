@@ -22,7 +22,7 @@ func TestLookUpTellsTheCustomer(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"out_trade_no": number, "total_amount": "93.60", "subject": "茉莉绣球 × 2", "quit_url": public + "/orders/" + number,
+		"out_trade_no": number, "total_amount": "93.60", "subject": "茉莉绣球 Jasmine pearls × 2", "quit_url": public + "/orders/" + number,
 	}
 	if resp.StatusCode != 200 || !maps.Equal(got, want) {
 		t.Fatalf("got %d %v, want 200 %v", resp.StatusCode, got, want)

@@ -29,6 +29,9 @@ type Payment struct {
 	Source   string `json:"source"`
 }
 
+// zone is the shop's own: whatever it shows is in China's time.
+var zone = time.FixedZone("CST", 8*3600)
+
 // State is how the shop reads a Payment.
 type State string
 
@@ -57,13 +60,13 @@ func (p Payment) State() State {
 // PartRefunded reports whether anything was given back.
 func (p Payment) PartRefunded() bool { return p.Refunded != "" && p.Refunded != "0.00" }
 
-// When is PaidAt for people, in the zone in which it came.
+// When is PaidAt for people.
 func (p Payment) When() string {
 	at, err := time.Parse(time.RFC3339, p.PaidAt)
 	if err != nil {
 		return ""
 	}
-	return at.Format("2006-01-02 15:04:05")
+	return at.In(zone).Format("2006-01-02 15:04:05")
 }
 
 // Title names what was ordered.
@@ -76,6 +79,17 @@ func (o Order) Title(lang string) string {
 		return fmt.Sprintf("%s × %d", tea.English, o.Quantity)
 	}
 	return fmt.Sprintf("%s × %d", tea.Name, o.Quantity)
+}
+
+// Subject names what was ordered, for the cashier. It is the same in every
+// language: Alipay refuses an order whose subject changes between two attempts
+// to pay it.
+func (o Order) Subject() string {
+	tea, ok := find(o.Tea)
+	if !ok {
+		return o.Tea
+	}
+	return fmt.Sprintf("%s %s × %d", tea.Name, tea.English, o.Quantity)
 }
 
 // yuan writes fen as yuan with two decimals.

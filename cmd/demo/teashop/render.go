@@ -103,8 +103,8 @@ func (page) Quantities() []int {
 	return list
 }
 
-// Time writes a time of the shop's clock for people.
-func (page) Time(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
+// Time writes a time for people.
+func (page) Time(t time.Time) string { return t.In(zone).Format("2006-01-02 15:04:05") }
 
 const langCookie = "teashop_lang"
 

@@ -139,7 +139,7 @@ func (s *Shop) buy(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, http.StatusUnprocessableEntity, "quantity.bad")
 		return
 	}
-	now := s.now()
+	now := s.now().In(zone)
 	order := Order{
 		Number: now.Format("T20060102") + rand.Text()[:10], Customer: customer,
 		Tea: tea.Slug, Quantity: quantity, Amount: tea.Price * int64(quantity), Created: now.UTC().Truncate(time.Second),

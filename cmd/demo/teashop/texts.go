@@ -35,8 +35,7 @@ var texts = map[string]text{
 	"tea.brew":     {"冲泡", "Brewing"},
 	"tea.pack":     {"规格", "Packing"},
 	"tea.back":     {"全部茶品", "All teas"},
-	"tea.quantity": {"数量", "Quantity"},
-	"tea.unit":     {"罐", "tin(s)"},
+	"tea.quantity": {"数量（罐）", "Tins"},
 	"tea.buy":      {"立即购买", "Buy now"},
 	"tea.login":    {"登录后购买", "Log in to buy"},
 
