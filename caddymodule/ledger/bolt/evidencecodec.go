@@ -4,8 +4,6 @@
 package bolt
 
 import (
-	"bytes"
-
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -74,7 +72,7 @@ func decodeEvidence(data []byte, n *names) (trade.Evidence, error) {
 		case 17:
 			e.ContentType = f.name(n)
 		case 18:
-			e.Raw = bytes.Clone(f.bytes)
+			e.Raw = append([]byte(nil), f.bytes...) // nil if empty
 		}
 	}
 	return e, f.failed

@@ -49,7 +49,8 @@ var (
 
 // CanonicalPath is the one name of the file that path leads to, by which two
 // configurations that mean the same file are recognised: absolute and without
-// symbolic links. It makes the file's folder (mode 0700) if there is none.
+// symbolic links. To know it, a new file is made, empty (mode 0600), and its
+// folder if there is none (mode 0700).
 func CanonicalPath(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -58,14 +59,20 @@ func CanonicalPath(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(abs), 0o700); err != nil {
 		return "", fmt.Errorf("making the ledger's folder: %w", err)
 	}
-	if whole, err := filepath.EvalSymlinks(abs); err == nil {
-		return whole, nil
+	if _, err := os.Stat(abs); errors.Is(err, os.ErrNotExist) {
+		f, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return "", fmt.Errorf("making the ledger: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return "", fmt.Errorf("making the ledger: %w", err)
+		}
 	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	whole, err := filepath.EvalSymlinks(abs)
 	if err != nil {
-		return "", fmt.Errorf("finding the ledger's folder: %w", err)
+		return "", fmt.Errorf("finding the ledger: %w", err)
 	}
-	return filepath.Join(dir, filepath.Base(abs)), nil
+	return whole, nil
 }
 
 // openFile opens or makes the database and checks that it is a ledger.
@@ -102,9 +109,6 @@ func openFile(path string, o *Options) (*bbolt.DB, error) {
 // buyers' data.
 func tighten(path string, warn func(string)) error {
 	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("opening the ledger %q: %w", path, err)
 	}
