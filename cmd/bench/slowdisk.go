@@ -4,13 +4,13 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,7 +28,8 @@ func fdatasync(db *DB) error {
 `
 
 // buildSlow builds this program anew with every fsync of bbolt slower by delay,
-// and returns the binary. It needs the go command and the module's source.
+// and returns the binary. It needs the go command and the module's source. bbolt
+// is copied for it: the go command lets nothing in its module cache be replaced.
 func buildSlow(dir string, delay time.Duration) (string, error) {
 	file := map[string]string{
 		"linux": "bolt_linux.go", "darwin": "boltsync_unix.go", "freebsd": "boltsync_unix.go",
@@ -36,25 +37,46 @@ func buildSlow(dir string, delay time.Duration) (string, error) {
 	if file == "" {
 		return "", fmt.Errorf("a slow disk cannot be made on %s", runtime.GOOS)
 	}
-	source, err := goCommand("list", "-f", "{{.Dir}}", "go.etcd.io/bbolt")
+	source, err := goCommand("list", "-m", "-f", "{{.Dir}}", "go.etcd.io/bbolt")
 	if err != nil {
 		return "", err
 	}
-	replacement := filepath.Join(dir, "slowsync.go")
-	if err := os.WriteFile(replacement, fmt.Appendf(nil, slowSync, delay), 0o600); err != nil {
+	slow := filepath.Join(dir, "bbolt")
+	if err := os.CopyFS(slow, os.DirFS(source)); err != nil {
 		return "", err
 	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(source, file): replacement}})
+	if err := os.WriteFile(filepath.Join(slow, file), fmt.Appendf(nil, slowSync, delay), 0o600); err != nil {
+		return "", err
+	}
+	modFile, err := modReplacing(dir, "go.etcd.io/bbolt", slow)
 	if err != nil {
-		return "", err
-	}
-	overlayFile := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
 		return "", err
 	}
 	binary := filepath.Join(dir, "bench-slow")
-	_, err = goCommand("build", "-overlay", overlayFile, "-o", binary, "github.com/caddy-alipay/caddy-alipay/cmd/bench")
+	_, err = goCommand("build", "-modfile", modFile, "-o", binary, "github.com/caddy-alipay/caddy-alipay/cmd/bench")
 	return binary, err
+}
+
+// modReplacing writes a go.mod with one more replacement, and its go.sum, to
+// dir.
+func modReplacing(dir, module, with string) (string, error) {
+	mod, err := goCommand("env", "GOMOD")
+	if err != nil {
+		return "", err
+	}
+	own := filepath.Join(dir, "go.mod")
+	text, err := os.ReadFile(mod)
+	if err != nil {
+		return "", err
+	}
+	sums, err := os.ReadFile(strings.TrimSuffix(mod, "mod") + "sum")
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(own, fmt.Appendf(text, "\nreplace %s => %s\n", module, strconv.Quote(with)), 0o600); err != nil {
+		return "", err
+	}
+	return own, os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o600)
 }
 
 func goCommand(args ...string) (string, error) {
