@@ -72,6 +72,10 @@ func (s *Shop) delivery(d *ledger.Delivery) *http.Request {
 	return r
 }
 
+// byteOrderMark is what some editors put before a script's first word, and PHP
+// sends along.
+var byteOrderMark = []byte("\ufeff")
+
 // refusal says why an answer is no acceptance; "" if it is one.
 func refusal(a *answer) string {
 	if a.status == 0 {
@@ -80,7 +84,7 @@ func refusal(a *answer) string {
 	if a.status < 200 || a.status > 299 {
 		return fmt.Sprintf("it answered %d", a.status)
 	}
-	body := bytes.TrimSpace(a.body)
+	body := bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(a.body), byteOrderMark))
 	if len(body) == 0 {
 		return ""
 	}
