@@ -98,6 +98,13 @@ func newWorld(t *testing.T, rest string, set ...func(*world)) *world {
 
 func (w *world) path(name string) string { return filepath.Join(w.Dir, name) }
 
+func (w *world) remove(name string) {
+	w.t.Helper()
+	if err := os.Remove(w.path(name)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // caddyfile is the world's configuration; global and site hold further options.
 func (w *world) caddyfile() string {
 	return fmt.Sprintf(`{
