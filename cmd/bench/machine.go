@@ -19,13 +19,25 @@ func describe(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []string{
+	lines := []string{
 		fmt.Sprintf("%s, %d cores (GOMAXPROCS %d)", cpuModel(), runtime.NumCPU(), runtime.GOMAXPROCS(0)),
 		fmt.Sprintf("%s, %s/%s, %s", runtime.Version(), runtime.GOOS, runtime.GOARCH, kernel()),
 		fmt.Sprintf("disk: appending 4 KiB and syncing takes %.0f µs (median of 200)", sync),
 		"load average when it began: " + loadAverage(),
 		"measured on " + time.Now().Format(time.DateOnly),
-	}, nil
+	}
+	if busy() {
+		lines = append(lines, "**the machine was busy with other work**: absolute figures (times, rates, latencies) are worse than it can do; ratios are less touched")
+	}
+	return lines, nil
+}
+
+// busy reports whether more than a quarter of the cores had other work when the
+// bench began.
+func busy() bool {
+	var load float64
+	_, err := fmt.Sscan(loadAverage(), &load)
+	return err == nil && load > float64(runtime.NumCPU())/4
 }
 
 func cpuModel() string {
