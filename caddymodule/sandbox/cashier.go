@@ -18,7 +18,6 @@ const maxForm = 8 << 10 // bytes of a cashier form
 // cashierRoutes are the pages that a payer sees. Their forms carry a token.
 func (s *Sandbox) cashierRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /cashier/{token}", s.showCashier)
-	mux.HandleFunc("GET /qr/{token}", s.scan)
 	for name, act := range map[string]func(*session, url.Values) error{
 		"login":  s.cashierLogin,
 		"pay":    s.cashierPay,
@@ -37,7 +36,7 @@ func (s *Sandbox) servePayPage(w http.ResponseWriter, r *http.Request, req *requ
 		visit, err = s.enter(req, pageMethods[req.method])
 	}
 	if err != nil {
-		s.showProblem(w, r, http.StatusOK, err)
+		s.showGatewayProblem(w, r, err)
 		return
 	}
 	// A fresh address, so that reloading the cashier asks for no second order.

@@ -12,11 +12,11 @@
 // It checks more strictly than Alipay where Alipay's documents are strict, and
 // knows nothing that they do not say. It does not judge risk, forbidden words,
 // contracts, fees, limits per buyer or per day, or the age of a request's
-// timestamp; it has one merchant with one app; page errors are UTF-8 where
-// Alipay's are GBK; the cashier is its own design; and all its state is in
-// memory. What Alipay's documents leave open (an unpaid order's close before
-// the first login, refunds within three seconds) is answered in the way that
-// surprises a merchant least, and a fault gives the other way.
+// timestamp; it has one merchant with one app; the cashier is its own design;
+// and all its state is in memory. What Alipay's documents leave open (an unpaid
+// order's close before the first login, refunds within three seconds) is
+// answered in the way that surprises a merchant least, and a fault gives the
+// other way.
 //
 // # Rules worth knowing
 //
@@ -39,8 +39,11 @@
 // #amount, #subject, #merchant, #out-trade-no, #countdown, #account, #balance,
 // #error (with role alert), #paid, #trade-no, #return (back to the merchant,
 // followed by itself after three seconds), #closed, #cancelled, #quit, and
-// #lang. A page about an error has #error-code and #error-text. ?lang=zh and
-// ?lang=en choose the language, else Accept-Language does.
+// #lang. A page about an error has #error-code and #error-text; those of the
+// gateway are GBK, as Alipay's. The page with a QR code (qr_page of a Trade, or
+// /page behind the qr_code that precreate answered) has #live, #qr-address,
+// #scan, #paid and #closed. ?lang=zh and ?lang=en choose the language, else
+// Accept-Language does.
 //
 // # Control API
 //

@@ -30,6 +30,7 @@ type Trade struct {
 	NotifyURL      string   `json:"notify_url"`
 	ReturnURL      string   `json:"return_url"`  // signed, once paid; Trade fills it, Trades does not
 	CashierURL     string   `json:"cashier_url"` // path of the latest visit
+	QRPage         string   `json:"qr_page"`     // path of the page with its code, of precreate only
 	TimeExpire     string   `json:"time_expire"`
 	GmtCreate      string   `json:"gmt_create"`
 	GmtPayment     string   `json:"gmt_payment"`
@@ -184,6 +185,9 @@ func (s *Sandbox) view(known *order) Trade {
 	}
 	if visit := known.latest(); visit != nil {
 		view.CashierURL = "/cashier/" + visit.token
+		if visit.product.method == precreate.method {
+			view.QRPage = "/qr/" + visit.token + "/page"
+		}
 		view.describe(visit.asked)
 	}
 	if trade := s.trade(known.outTradeNo); trade != nil {

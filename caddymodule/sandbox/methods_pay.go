@@ -4,8 +4,6 @@
 package sandbox
 
 import (
-	"net/http"
-
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/bank"
 )
 
@@ -35,7 +33,8 @@ func (s *Sandbox) newOrder(req *request, way product) (bank.Order, error) {
 }
 
 // tradePrecreate is alipay.trade.precreate: the address in qr_code is what the
-// buyer scans. Opening it leads to the cashier; the trade begins there.
+// buyer scans. Opening it leads to the cashier; the trade begins there. The
+// same address with /page behind it shows the code.
 func (s *Sandbox) tradePrecreate(req *request) (object, error) {
 	asked, err := s.newOrder(req, precreate)
 	if err != nil {
@@ -46,18 +45,6 @@ func (s *Sandbox) tradePrecreate(req *request) (object, error) {
 		return nil, err
 	}
 	return succeeded(member{"out_trade_no", asked.OutTradeNo}, member{"qr_code", req.base + "/qr/" + visit.token}), nil
-}
-
-// scan leads from a QR code's address to the cashier.
-func (s *Sandbox) scan(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	visit := s.sessions[r.PathValue("token")]
-	s.mu.Unlock()
-	if visit == nil {
-		s.showProblem(w, r, http.StatusNotFound, errNoVisit)
-		return
-	}
-	http.Redirect(w, r, "/cashier/"+visit.token, http.StatusFound)
 }
 
 // tradeCreate is alipay.trade.create: the buyer is named, so the trade begins

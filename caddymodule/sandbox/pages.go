@@ -4,7 +4,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/bank"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/wire"
 )
 
 //go:embed web
@@ -23,7 +23,7 @@ var pages = parsePages()
 
 func parsePages() map[string]*template.Template {
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"cashier", "problem", "panel", "order"} {
+	for _, name := range []string{"cashier", "qr", "problem", "panel", "order"} {
 		pages[name] = template.Must(template.ParseFS(webFiles, "web/layout.html", "web/"+name+".html"))
 	}
 	return pages
@@ -31,11 +31,12 @@ func parsePages() map[string]*template.Template {
 
 // page is what every template gets.
 type page struct {
-	Lang  string // zh or en
-	Nonce string // of the inline style and script
-	Title string
-	Panel bool
-	Data  any
+	Lang    string // zh or en
+	Charset string // wire.UTF8 or wire.GBK
+	Nonce   string // of the inline style and script
+	Title   string
+	Panel   bool
+	Data    any
 }
 
 // T is a text in the page's language.
@@ -89,27 +90,36 @@ func language(r *http.Request) string {
 
 // showPage renders a page in full before the first byte is sent.
 func (s *Sandbox) showPage(w http.ResponseWriter, r *http.Request, name string, data any) {
-	s.showStatus(w, r, http.StatusOK, name, data)
+	s.showStatus(w, r, http.StatusOK, wire.UTF8, name, data)
 }
 
-func (s *Sandbox) showStatus(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+func (s *Sandbox) showStatus(w http.ResponseWriter, r *http.Request, status int, charset, name string, data any) {
 	view := page{
-		Lang: language(r), Nonce: randomToken(), Title: name, Data: data,
+		Lang: language(r), Charset: charset, Nonce: randomToken(), Title: name, Data: data,
 		Panel: name == "panel" || name == "order",
 	}
-	var text bytes.Buffer
-	if err := pages[name].ExecuteTemplate(&text, "layout", view); err != nil {
+	text, err := view.render(name)
+	if err != nil {
 		s.cfg.Logger.Error("page cannot be rendered", "page", name, "error", err)
 		http.Error(w, "the page cannot be rendered", http.StatusInternalServerError)
 		return
 	}
 	header := w.Header()
-	header.Set("Content-Type", "text/html;charset=utf-8")
+	header.Set("Content-Type", "text/html;charset="+charset)
 	header.Set("Content-Language", view.Lang)
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+view.Nonce+
-		"'; script-src 'nonce-"+view.Nonce+"'; img-src data:; form-action 'self'; base-uri 'none'")
+		"'; script-src 'nonce-"+view.Nonce+"'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'")
 	w.WriteHeader(status)
-	_, _ = w.Write(text.Bytes()) // a client that went away needs no answer
+	_, _ = w.Write([]byte(text)) // a client that went away needs no answer
+}
+
+// render gives the page's bytes in its charset.
+func (p page) render(name string) (string, error) {
+	var text strings.Builder
+	if err := pages[name].ExecuteTemplate(&text, "layout", p); err != nil {
+		return "", err
+	}
+	return wire.Encode(p.Charset, text.String())
 }
 
 // problemData is what the payer sees when an order cannot be opened.
@@ -119,9 +129,19 @@ type problemData struct {
 	Over bool // not the merchant's mistake: the visit is too old
 }
 
-// showProblem shows an error to the payer, as the gateway does for methods that
-// a browser opens: 200, with the error's code in the page.
+// showGatewayProblem shows an error to the payer as the gateway does for methods
+// that a browser opens: 200 and GBK, whatever the request's charset, with the
+// error's code in the page.
+func (s *Sandbox) showGatewayProblem(w http.ResponseWriter, r *http.Request, err error) {
+	s.showStatus(w, r, http.StatusOK, wire.GBK, "problem", describeProblem(err))
+}
+
+// showProblem shows an error of the cashier's own pages.
 func (s *Sandbox) showProblem(w http.ResponseWriter, r *http.Request, status int, err error) {
+	s.showStatus(w, r, status, wire.UTF8, "problem", describeProblem(err))
+}
+
+func describeProblem(err error) problemData {
 	data := problemData{Over: errors.Is(err, errNoVisit)}
 	switch known := err.(type) {
 	case *gatewayError:
@@ -132,5 +152,5 @@ func (s *Sandbox) showProblem(w http.ResponseWriter, r *http.Request, status int
 	if data.Code == "" && !data.Over {
 		data.Code, data.Text = "isp.unknow-error", "系统繁忙"
 	}
-	s.showStatus(w, r, status, "problem", data)
+	return data
 }

@@ -118,6 +118,7 @@ func (s *Sandbox) routes() http.Handler {
 	s.certificateRoutes(mux)
 	s.billRoutes(mux)
 	s.cashierRoutes(mux)
+	s.qrRoutes(mux)
 	s.controlRoutes(mux)
 	s.panelRoutes(mux)
 	guard := http.NewCrossOriginProtection()

@@ -41,6 +41,7 @@ type session struct {
 	express   bool // the time-out counts from the login
 	buyer     *bank.Buyer
 	cancelled bool
+	scanned   bool  // its QR code's address was opened
 	problem   error // why the last action failed
 }
 

@@ -6,6 +6,7 @@ package sandbox
 // texts are the pages' words in both languages.
 var texts = map[string]struct{ zh, en string }{
 	"title.cashier": {"收银台", "Checkout"},
+	"title.qr":      {"扫码付款", "Scan to pay"},
 	"title.problem": {"无法打开订单", "Order cannot be opened"},
 	"title.panel":   {"沙箱控制台", "Sandbox control panel"},
 	"title.order":   {"订单详情", "Order details"},
@@ -52,6 +53,13 @@ var texts = map[string]struct{ zh, en string }{
 	"cancel.back": {"继续付款", "Continue to pay"},
 	"cancel.quit": {"返回商户", "Return to merchant"},
 
+	"qr.lead":    {"请用沙箱买家打开下面的付款码。", "Open this payment code as a test buyer."},
+	"qr.login":   {"等待买家扫码", "Waiting for the buyer to scan"},
+	"qr.scanned": {"已扫码，等待买家登录", "Scanned. Waiting for the buyer to log in"},
+	"qr.pay":     {"已登录，等待买家确认付款", "Logged in. Waiting for the buyer to confirm"},
+	"qr.paid":    {"买家已付款，款项已计入商户账户。", "The buyer has paid. The merchant's account was credited."},
+	"qr.open":    {"以买家身份打开", "Open as the buyer"},
+
 	"problem.lead": {"调试错误，请回到请求来源地，重新发起请求。", "Please go back to where you came from and try again."},
 	"problem.code": {"错误代码", "Error code"},
 	"problem.why":  {"网关说明（供开发者）", "What the gateway says (for developers)"},
@@ -79,6 +87,7 @@ var texts = map[string]struct{ zh, en string }{
 	"panel.close":    {"关闭", "Close"},
 	"panel.finish":   {"完结", "Finish"},
 	"panel.cashier":  {"打开收银台", "Open cashier"},
+	"panel.qr":       {"付款码页面", "QR page"},
 	"panel.refunds":  {"退款", "Refunds"},
 	"panel.request":  {"请求", "Request"},
 	"panel.answer":   {"应答", "Answer"},
