@@ -32,8 +32,12 @@ var (
 //
 // A call that returns without an error has made its effect durable (the bytes
 // are on disk), save Accept, which says otherwise. A call that fails has had no
-// effect. Records of one order are changed one after the other; a ledger may
-// gather calls for several orders into one commit.
+// effect, with one exception: a caller whose context ends while it waits gets
+// the context's error, and the effect may still come about; to repeat the call
+// does no harm. Records of one order are changed one after the other; a ledger
+// may gather calls for several orders into one commit.
+//
+// Times come back in UTC and exact to the microsecond.
 type Ledger interface {
 	// Attempt records that a buyer is sent to the cashier (trade.Order.Attempt)
 	// and returns the order after it. Besides ErrUnavailable it fails with
@@ -43,7 +47,8 @@ type Ledger interface {
 
 	// Record folds evidence into its order (trade.Fold) and stores the record,
 	// the events it caused, or the evidence as held, in one transaction.
-	// Evidence that changes nothing is not stored and costs no commit.
+	// Evidence that changes nothing is not stored and costs no commit. Evidence
+	// with the digest of a held item is the same item: the first is kept.
 	Record(ctx context.Context, e trade.Evidence) (Outcome, error)
 
 	// Order returns one order, or ErrNotFound.
@@ -55,16 +60,19 @@ type Ledger interface {
 	Orders(ctx context.Context, q OrderQuery) (OrderPage, error)
 
 	// Undelivered returns the events of an order that the shop has not accepted,
-	// in sequence, each with what is needed to tell it.
+	// in sequence, each with what is needed to tell it; ErrNotFound if there is no
+	// such order.
 	Undelivered(ctx context.Context, k trade.Key) ([]Delivery, error)
 	// Accept notes that the shop has accepted the order's events up to and with
-	// the given sequence. Every later read sees it; it becomes durable with the
-	// next commit, within 50 ms at the latest: to lose it in a crash only means
-	// that an event is told twice, with the same id.
+	// the given sequence. It only ever raises the mark, and never above the
+	// order's sequence. Every later read sees it; it becomes durable with the next
+	// commit, within 50 ms at the latest: to lose it in a crash only means that an
+	// event is told twice, with the same id. ErrNotFound: there is no such order.
 	Accept(ctx context.Context, k trade.Key, sequence int) error
 
 	// Events lists the journal in the order in which events were caused, after
-	// the event with the given id ("": from the start).
+	// the event with the given id ("": from the start), up to limit (as in
+	// OrderQuery). ErrNotFound: the ledger has given out no such id.
 	Events(ctx context.Context, after string, limit int) ([]JournalEntry, error)
 	// Held lists what waits for a person, oldest first.
 	Held(ctx context.Context, cursor string, limit int) (HeldPage, error)
@@ -123,7 +131,9 @@ type OrderQuery struct {
 }
 
 // OrderPage is one page of a listing. Orders created while it is read come at
-// its end; none is listed twice or left out.
+// its end; none is listed twice or left out. A page may hold fewer orders than
+// the limit, even none, and have a next one: a filter that finds little is given
+// up after a while and goes on with the next page.
 type OrderPage struct {
 	Orders []trade.Order
 	Next   string // "" on the last page

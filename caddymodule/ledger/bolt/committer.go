@@ -162,7 +162,7 @@ func (l *Ledger) transact(calls []*call, marks map[orderKey]int) (err error) {
 			err = unavailable("writing", fmt.Errorf("panic: %v", p))
 		}
 		if tx != nil {
-			tx.Rollback() //nolint:errcheck // it fails, as it should, after a commit
+			_ = tx.Rollback() // it fails, as it should, after a commit
 		}
 	}()
 	if tx, err = l.db.Begin(true); err != nil {

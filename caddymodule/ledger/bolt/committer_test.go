@@ -221,7 +221,7 @@ func TestFullQueue(t *testing.T) {
 		<-goOn
 		return commit()
 	})
-	go l.Attempt(context.Background(), testKey("A"), benchAttempt(testTime)) //nolint:errcheck // it blocks the committer, no more
+	go l.Attempt(context.Background(), testKey("A"), benchAttempt(testTime)) // it blocks the committer, no more
 	<-running
 	calls := make([]*call, maxQueue)
 	for i := range calls {

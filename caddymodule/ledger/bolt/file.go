@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -115,7 +116,7 @@ func tighten(path string, warn func(string)) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("the ledger %q is not a file; name a file in a folder of its own", path)
 	}
-	if info.Mode().Perm()&0o077 == 0 {
+	if runtime.GOOS == "windows" || info.Mode().Perm()&0o077 == 0 { // Windows has no such modes
 		return nil
 	}
 	if err := os.Chmod(path, info.Mode().Perm()&^0o077); err != nil {
@@ -162,7 +163,9 @@ func makeFormat(tx *bbolt.Tx) error {
 		}
 	}
 	salt := make([]byte, saltSize)
-	rand.Read(salt) //nolint:errcheck // documented never to fail
+	if _, err := rand.Read(salt); err != nil {
+		return err
+	}
 	meta := tx.Bucket(bucketMeta)
 	if err := meta.Put(keySalt, salt); err != nil {
 		return err

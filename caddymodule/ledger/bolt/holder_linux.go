@@ -25,7 +25,7 @@ func holder(path string) string {
 	if err != nil {
 		return ""
 	}
-	dev := uint64(stat.Dev) //nolint:unconvert // its type differs between architectures
+	dev := widened(stat.Dev)
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(dev), unix.Minor(dev), stat.Ino)
 	for lines := bufio.NewScanner(bytes.NewReader(locks)); lines.Scan(); {
 		// "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF"
@@ -41,3 +41,6 @@ func holder(path string) string {
 	}
 	return ""
 }
+
+// widened is a device number, whose type differs between architectures.
+func widened[T uint32 | uint64](dev T) uint64 { return uint64(dev) }

@@ -149,7 +149,7 @@ func (l *Ledger) view(ctx context.Context, f func(v *view) error) error {
 	if err != nil {
 		return unavailable("reading", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // of a read transaction, it cannot fail
+	defer func() { _ = tx.Rollback() }() // of a read transaction: it cannot fail
 	return f(&view{ledger: l, tx: tx})
 }
 

@@ -262,7 +262,7 @@ func plain(v any) any {
 }
 
 func copyPlain(to, from reflect.Value) {
-	if t, ok := from.Interface().(time.Time); ok {
+	if t, ok := reflect.TypeAssert[time.Time](from); ok {
 		to.Set(reflect.ValueOf(t.UTC()))
 		return
 	}
