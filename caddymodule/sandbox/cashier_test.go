@@ -67,7 +67,8 @@ func TestBuyerPaysAtTheCashier(t *testing.T) {
 	v.shows("SANDBOX", "青山茶铺", "8,888.00", `id="buyer-1"`, `id="buyer-5"`, `id="countdown"`, "A1")
 	v.press("login", url.Values{"buyer": {"2"}, "lang": {"en"}})
 	v.shows(`id="pay"`, `id="cancel"`, `id="error"`, "balance is too low", `lang="en"`)
-	v.press("pay", url.Values{"lang": {"en"}}).shows("ACQ.BUYER_BALANCE_NOT_ENOUGH")
+	v.press("pay", url.Values{"lang": {"en"}}).shows("ACQ.BUYER_BALANCE_NOT_ENOUGH", "did not go through: the account&#39;s balance is too low")
+	v.press("pay", url.Values{"lang": {"zh"}}).shows("付款未成功：买家余额不足")
 	v.press("logout", url.Values{"lang": {"zh"}}).shows(`id="buyer-1"`, `lang="zh-CN"`)
 	v.press("login", url.Values{"buyer": {"1"}}).press("cancel", url.Values{}).shows(`id="cancelled"`, `id="pay-again"`)
 	if trade, _ := g.Trade("A1"); trade.TradeStatus != "WAIT_BUYER_PAY" {

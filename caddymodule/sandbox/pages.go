@@ -51,6 +51,14 @@ func (p page) T(key string) (string, error) {
 	return text.zh, nil
 }
 
+// Say is a problem in the page's language, as far as its code is known.
+func (p page) Say(code, text string) string {
+	if english := problemsInEnglish[code]; p.Lang == "en" && english != "" {
+		return english
+	}
+	return text
+}
+
 // Name is a buyer's name in the page's language.
 func (p page) Name(buyer *bank.Buyer) string {
 	if p.Lang == "en" {

@@ -15,6 +15,7 @@ var texts = map[string]struct{ zh, en string }{
 	"ribbon":        {"测试环境：不会产生真实扣款", "Test environment: no real money moves"},
 	"skip":          {"跳到主要内容", "Skip to content"},
 	"other.lang":    {"English", "中文"},
+	"colon":         {"：", ": "},
 	"foot":          {"本页面由本地沙箱提供，与支付宝无关。", "Served by a local sandbox. Not affiliated with Alipay."},
 
 	"amount":    {"应付金额", "Amount due"},
@@ -97,4 +98,16 @@ var texts = map[string]struct{ zh, en string }{
 	"panel.ok":       {"已确认", "accepted"},
 	"panel.nonotice": {"没有通知。", "No notices."},
 	"panel.recent":   {"最近 100 笔", "latest 100"},
+}
+
+// problemsInEnglish are for buyers who read no Chinese; the gateway's own words
+// are Chinese only, as Alipay's.
+var problemsInEnglish = map[string]string{
+	"ACQ.BUYER_BALANCE_NOT_ENOUGH":         "the account's balance is too low",
+	"ACQ.BUYER_ENABLE_STATUS_FORBID":       "the account is blocked",
+	"ACQ.CONTEXT_INCONSISTENT":             "the order was opened before with other data",
+	"ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR": "the order has expired",
+	"ACQ.TRADE_HAS_CLOSE":                  "the order is closed",
+	"ACQ.TRADE_HAS_FINISHED":               "the order is finished",
+	"ACQ.TRADE_HAS_SUCCESS":                "the order is already paid",
 }
