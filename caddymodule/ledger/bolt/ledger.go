@@ -47,6 +47,8 @@ type Ledger struct {
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed when the committer has ended
 
+	maxScan int // maxScan, but for tests
+
 	closeOnce sync.Once
 	closeErr  error
 
@@ -78,7 +80,7 @@ func Open(path string, o Options) (*Ledger, error) {
 		return nil, err
 	}
 	l := &Ledger{
-		db: db, path: path, opts: o,
+		db: db, path: path, opts: o, maxScan: maxScan,
 		queue:   make(chan *call, maxQueue),
 		wake:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
