@@ -155,6 +155,7 @@ func (b *bench) measure(scenarios []func(*bench) error) (err error) {
 	if b.report.machine, err = describe(b.scratch); err != nil {
 		return err
 	}
+	b.report.machine = append(b.report.machine, fmt.Sprintf("%d pairs of blocks a comparison, unless stated otherwise", b.pairs))
 	for _, scenario := range scenarios {
 		if err := scenario(b); err != nil {
 			return err
