@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -146,6 +147,18 @@ func (w *world) reload() {
 		w.t.Fatal(err)
 	}
 }
+
+// restart stops Caddy and starts it again, as a new process would.
+func (w *world) restart() {
+	w.t.Helper()
+	if err := caddy.Stop(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.reload()
+}
+
+// discard takes what a server says of handlers that panic on purpose.
+var discard = log.New(io.Discard, "", 0)
 
 func load(caddyfile string) error {
 	cfg, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
