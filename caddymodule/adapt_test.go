@@ -91,7 +91,7 @@ func TestOptionsAreStrict(t *testing.T) {
 		global: "app_id app_private_key alipay_public_key app_cert alipay_cert alipay_root_cert seller_id gateway",
 		site:   "account public_url pay return notify expire shop_timeout ack",
 	} {
-		for _, option := range strings.FieldsSeq(options) {
+		for option := range strings.FieldsSeq(options) {
 			value := "1h" // a good one for each of them
 			for kind, lines := range map[string]string{
 				"missing": option, "surplus": option + " " + value + " " + value, "empty": option + ` ""`,
