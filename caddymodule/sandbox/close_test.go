@@ -4,9 +4,6 @@
 package sandbox_test
 
 import (
-	"go/doc/comment"
-	"go/parser"
-	"go/token"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -85,21 +82,6 @@ func TestFastClock(t *testing.T) {
 	case <-done: // fourteen minutes on its clock
 	case <-time.After(30 * time.Second):
 		t.Fatal("the third attempt did not come")
-	}
-}
-
-// The table in the package's documentation is the catalogue.
-func TestDocumentedFaults(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.ParseComments|parser.PackageClauseOnly)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var parse comment.Parser
-	text := string(new(comment.Printer).Text(parse.Parse(file.Doc.Text())))
-	for _, info := range sandbox.FaultCatalogue() {
-		if !strings.Contains(text, info.Amount+"  "+info.Name+" ") {
-			t.Errorf("%s, %s is not documented", info.Name, info.Amount)
-		}
 	}
 }
 

@@ -171,13 +171,14 @@ func (s *Sandbox) controlResend(w http.ResponseWriter, r *http.Request) {
 
 func (s *Sandbox) controlFaults(w http.ResponseWriter, _ *http.Request) {
 	current := s.Faults()
-	s.reply(w, object{{"global", current.Global}, {"orders", current.Orders},
+	s.reply(w, object{{"about", current.About}, {"global", current.Global}, {"orders", current.Orders},
 		{"switches", current.Switches}, {"catalogue", FaultCatalogue()}}, nil)
 }
 
 func (s *Sandbox) controlSetFaults(w http.ResponseWriter, r *http.Request) {
 	// The catalogue is ignored, so that what GET gave can be edited and put back.
 	var asked struct {
+		About     string             `json:"about"`
 		Global    []Fault            `json:"global"`
 		Orders    map[string][]Fault `json:"orders"`
 		Switches  *Switches          `json:"switches"`
@@ -187,7 +188,7 @@ func (s *Sandbox) controlSetFaults(w http.ResponseWriter, r *http.Request) {
 		s.reply(w, nil, err)
 		return
 	}
-	next := Faults{Global: asked.Global, Orders: asked.Orders, Switches: DefaultSwitches()}
+	next := Faults{About: asked.About, Global: asked.Global, Orders: asked.Orders, Switches: DefaultSwitches()}
 	if asked.Switches != nil {
 		next.Switches = *asked.Switches
 	}

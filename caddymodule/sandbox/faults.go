@@ -81,6 +81,8 @@ func (sw *Switches) UnmarshalJSON(text []byte) error {
 
 // Faults is everything that goes wrong: for every order, and for single ones.
 type Faults struct {
+	// About says for people what the set is; a file of it tells itself.
+	About    string             `json:"about,omitempty"`
 	Global   []Fault            `json:"global"`
 	Orders   map[string][]Fault `json:"orders"` // by out_trade_no
 	Switches Switches           `json:"switches"`
@@ -93,7 +95,10 @@ func (f *Faults) UnmarshalJSON(text []byte) error {
 	return strictJSON(text, (*plain)(f))
 }
 
-const maxFaults = 10_000
+const (
+	maxFaults = 10_000
+	maxAbout  = 2000 // bytes
+)
 
 // check validates names and bounds.
 func (f Faults) check() error {
@@ -108,6 +113,9 @@ func (f Faults) check() error {
 				return fmt.Errorf("the fault %q is to strike %d times; 0 means always", fault.Name, fault.Times)
 			}
 		}
+	}
+	if len(f.About) > maxAbout {
+		return fmt.Errorf("about has %d bytes; %d is the most", len(f.About), maxAbout)
 	}
 	if total > maxFaults {
 		return fmt.Errorf("%d faults are too many; %d is the most", total, maxFaults)

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -157,6 +158,48 @@ func TestMistakesNameTheFlagAndTheCure(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The documentation starts the program as it can be started, and its scenario
+// files are files of faults.
+func TestDocumentedStartAndScenarioFiles(t *testing.T) {
+	page, err := os.ReadFile("../../docs/sandbox.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile("```sh start\ngo run ./cmd/alipay-sandbox (.*)\n```").FindSubmatch(page)
+	if command == nil {
+		t.Fatal("docs/sandbox.md does not start the program")
+	}
+	if opts, err := parse(strings.Fields(string(command[1])), io.Discard); err != nil || opts.listen != "127.0.0.1:9402" {
+		t.Errorf("%s: %+v, %v", command[1], opts, err)
+	}
+	for _, flagName := range regexp.MustCompile("(?m)^\\| `-([a-z-]+)").FindAllStringSubmatch(string(page), -1) {
+		var help bytes.Buffer
+		if _, err := parse([]string{"-help"}, &help); !strings.Contains(help.String(), "  -"+flagName[1]+"\n") &&
+			!strings.Contains(help.String(), "  -"+flagName[1]+" ") {
+			t.Errorf("no flag -%s, %v", flagName[1], err)
+		}
+	}
+	public, _ := files(t)
+	scenarios, err := filepath.Glob("../../examples/sandbox/*.json")
+	if err != nil || len(scenarios) == 0 {
+		t.Fatalf("%d scenario files, %v", len(scenarios), err)
+	}
+	keys := filepath.Join(t.TempDir(), "keys")
+	for _, file := range scenarios {
+		gateway, err := open(options{
+			appID: "9021000100000001", appKeyFile: public, keys: keys, speed: 1, faults: file,
+		}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if gateway.Faults().About == "" {
+			t.Errorf("%s does not say what it is about", file)
+		}
+		gateway.Close()
 	}
 }
 
