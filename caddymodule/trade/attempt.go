@@ -32,6 +32,7 @@ func (o Order) Attempt(k Key, a Attempt) (Order, error) {
 	}
 	o.UpdatedAt = a.At
 	o.Total = a.Total
+	o.AskAt, o.Asked = a.At.Add(askGrace), 0
 	o.Attempts = slices.Clone(o.Attempts)
 	if last := o.Latest(); o.Exists() && last.sameTerms(a) {
 		a.Count = last.Count

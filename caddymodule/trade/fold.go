@@ -44,6 +44,7 @@ func Fold(o Order, e Evidence) Result {
 		return hold(o, e, ReasonContradicted, false)
 	}
 	next.UpdatedAt = later(o.UpdatedAt, e.ReceivedAt)
+	next.plan(events, e.ReceivedAt)
 	return Result{Order: next, Events: events, Changed: true}
 }
 
@@ -94,6 +95,7 @@ func hold(o Order, e Evidence, reason Reason, contradicts bool) Result {
 	r := Result{Order: o, Held: &Held{ID: e.Digest(), Reason: reason, Evidence: e, At: e.ReceivedAt}}
 	if contradicts && !o.Contradicted {
 		r.Order.Contradicted = true
+		r.Order.plan(nil, e.ReceivedAt)
 		r.Order.UpdatedAt = later(o.UpdatedAt, e.ReceivedAt)
 		r.Changed = true
 	}

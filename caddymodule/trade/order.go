@@ -62,6 +62,8 @@ type Order struct {
 
 	Sequence int // events caused so far
 	Accepted int // events the shop has accepted: those with a Sequence up to this
+
+	Agenda
 }
 
 // Key is the order's name.
