@@ -70,6 +70,20 @@ type Ledger interface {
 	// event is told twice, with the same id. ErrNotFound: there is no such order.
 	Accept(ctx context.Context, k trade.Key, sequence int) error
 
+	// Refuse notes that the shop has not accepted an order's next event, and when
+	// it is to be told again; a zero next means that only a person has it told
+	// again (trade.Order.Refuse). What is out of date changes nothing.
+	Refuse(ctx context.Context, k trade.Key, sequence int, at, next time.Time) error
+	// AskNext notes that asking Alipay has settled nothing, and when to ask next;
+	// zero means no more (trade.Order.AskNext).
+	AskNext(ctx context.Context, k trade.Key, next time.Time) error
+	// Due leases orders that have something to do now to one owner, the longest
+	// overdue first. Until the lease ends or is released, nobody else is given
+	// the order for that task.
+	Due(ctx context.Context, q DueQuery) (Due, error)
+	// Release ends a lease early. One that is not held is no error.
+	Release(ctx context.Context, t Task, k trade.Key, owner string) error
+
 	// Events lists the journal in the order in which events were caused, after
 	// the event with the given id ("": from the start), up to limit (as in
 	// OrderQuery). ErrNotFound: the ledger has given out no such id.
@@ -106,6 +120,38 @@ type Delivery struct {
 	// for one learnt by asking.
 	Original    []byte
 	ContentType string
+}
+
+// Task is something that is done about an order at a certain time.
+type Task string
+
+// The tasks: TaskTell has the shop told of the next event (TellAt), TaskAsk has
+// Alipay asked (AskAt).
+const (
+	TaskTell Task = "tell"
+	TaskAsk  Task = "ask"
+)
+
+// DueQuery asks for work.
+type DueQuery struct {
+	Task Task
+	// Subject is whose work: for TaskTell the public_url of a site, for TaskAsk
+	// an app id.
+	Subject string
+	Owner   string    // who does it, unique among all processes
+	Now     time.Time // what is due up to this is given
+	Until   time.Time // the end of the lease
+	Limit   int       // 1 to MaxLimit
+}
+
+// Due is work, leased.
+type Due struct {
+	Orders []trade.Order
+	// Next is when the earliest work that is neither given here nor leased to
+	// anybody becomes due, which may be at once if Limit cut the list; zero if
+	// there is none. A ledger that several processes share may name an earlier
+	// time, to be asked again.
+	Next time.Time
 }
 
 // JournalEntry is one event of the journal.

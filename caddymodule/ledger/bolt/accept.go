@@ -126,7 +126,7 @@ func (v overlay) apply(o *trade.Order) {
 	v.accepts.mu.Lock()
 	defer v.accepts.mu.Unlock()
 	k := o.Key()
-	o.Accepted = max(o.Accepted, v.fresh.m[k], v.writing.m[k])
+	o.Accept(max(v.fresh.m[k], v.writing.m[k]))
 }
 
 // Accept implements ledger.Ledger. A sequence above the order's counts as the

@@ -8,13 +8,15 @@ import (
 	"fmt"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 )
 
 // checkRecords holds that what is stored twice agrees: each index has exactly
 // the entries that the records ask for, and every reference leads somewhere.
 func checkRecords(v *view) error {
 	want := map[string]map[string]bool{
-		string(bucketNumber): {}, string(bucketTradeNo): {}, string(bucketState): {}, string(bucketUndelivered): {},
+		string(bucketNumber): {}, string(bucketTradeNo): {}, string(bucketState): {}, string(bucketAgenda): {}, string(bucketDue): {},
 		string(bucketDigest): {}, string(bucketEvents): {},
 	}
 	add := func(bucket, key []byte) { want[string(bucket)][string(key)] = true }
@@ -29,8 +31,16 @@ func checkRecords(v *view) error {
 		if r.TradeNo != "" {
 			add(bucketTradeNo, append(tradeNoKey(r.TradeNo), key...))
 		}
-		if r.Undelivered() {
-			add(bucketUndelivered, key)
+		if hasAgenda(&r.Order) {
+			add(bucketAgenda, key)
+		}
+		g := &group{view: *v}
+		for _, due := range [][]byte{
+			g.dueKey(ledger.TaskTell, r.PublicURL(), r.TellAt, id), g.dueKey(ledger.TaskAsk, r.AppID, r.AskAt, id),
+		} {
+			if due != nil {
+				add(bucketDue, due)
+			}
 		}
 		for _, id := range r.events {
 			add(bucketEvents, idKey(id))

@@ -373,8 +373,10 @@ func TestAcceptedMarkIsWrittenInTime(t *testing.T) {
 func undelivered(t *testing.T, l *Ledger) (n int) {
 	t.Helper()
 	err := l.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketUndelivered).ForEach(func(_, _ []byte) error {
-			n++
+		return tx.Bucket(bucketDue).ForEach(func(key, _ []byte) error {
+			if key[0] == taskCodes[ledger.TaskTell] {
+				n++
+			}
 			return nil
 		})
 	})
@@ -392,6 +394,11 @@ func TestClose(t *testing.T) {
 	if _, err := l.Record(t.Context(), testPaid("A")); err != nil {
 		t.Fatal(err)
 	}
+	refund := testPaid("A")
+	refund.Refunded = 1
+	if _, err := l.Record(t.Context(), refund); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.Accept(t.Context(), testKey("A"), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -407,7 +414,9 @@ func TestClose(t *testing.T) {
 	if o, err := broken.Order(t.Context(), testKey("A")); err != nil || o.Accepted != 1 {
 		t.Errorf("after Close: %+v, %v", o, err)
 	}
-	broken.accepts.add(testKey("A"), 2) // as if there were a second event
+	if err := broken.Accept(t.Context(), testKey("A"), 2); err != nil {
+		t.Fatal(err)
+	}
 	if err := broken.Close(); !errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("closing on a broken disk: %v", err)
 	}

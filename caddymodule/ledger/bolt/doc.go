@@ -15,8 +15,9 @@
 //	number    hash of app and out_trade_no, order's id -> nothing
 //	tradeno   trade_no, order's id -> nothing
 //	state     state, order's id -> nothing
-//	undelivered  order's id -> how many of its events the shop has accepted; an
-//	          order that is not in it has had all accepted
+//	agenda    order's id -> how many events the shop has not accepted, and what is
+//	          to be done when; an order with nothing left to do is not in it
+//	due       task, whose, time, order's id -> nothing: the agendas by time
 //	events    id -> event
 //	evidence  chunks of one stream of evidence, raw messages included
 //	held      id -> held item
@@ -30,6 +31,6 @@
 //
 // ledger.go opens and closes, committer.go gathers calls into transactions,
 // group.go is one transaction, record.go what calls do in it, accept.go the
-// marks that ride along, recent.go the orders at hand, read.go and list.go the reading side; wire.go and the
+// marks that ride along, agenda.go and lease.go what is to be done and by whom, recent.go the orders at hand, read.go and list.go the reading side; wire.go and the
 // *codec.go files are the encoding; module.go is Caddy's face.
 package bolt

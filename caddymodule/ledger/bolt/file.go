@@ -27,21 +27,22 @@ const lockTimeout = 2 * time.Second
 
 // The buckets; doc.go says what they hold.
 var (
-	bucketMeta        = []byte("meta")
-	bucketNames       = []byte("names")
-	bucketOrders      = []byte("orders")
-	bucketNumber      = []byte("number")
-	bucketTradeNo     = []byte("tradeno")
-	bucketState       = []byte("state")
-	bucketEvents      = []byte("events")
-	bucketEvidence    = []byte("evidence")
-	bucketHeld        = []byte("held")
-	bucketUndelivered = []byte("undelivered")
-	bucketDigest      = []byte("digest")
+	bucketMeta     = []byte("meta")
+	bucketNames    = []byte("names")
+	bucketOrders   = []byte("orders")
+	bucketNumber   = []byte("number")
+	bucketTradeNo  = []byte("tradeno")
+	bucketState    = []byte("state")
+	bucketEvents   = []byte("events")
+	bucketEvidence = []byte("evidence")
+	bucketHeld     = []byte("held")
+	bucketAgenda   = []byte("agenda")
+	bucketDue      = []byte("due")
+	bucketDigest   = []byte("digest")
 
 	allBuckets = [][]byte{
 		bucketMeta, bucketNames, bucketOrders, bucketNumber, bucketTradeNo, bucketState,
-		bucketUndelivered, bucketEvents, bucketEvidence, bucketHeld, bucketDigest,
+		bucketAgenda, bucketDue, bucketEvents, bucketEvidence, bucketHeld, bucketDigest,
 	}
 
 	keyVersion = []byte("version")

@@ -6,7 +6,6 @@ package bolt
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"slices"
 	"time"
 
@@ -36,20 +35,19 @@ type entry struct {
 	orderRecord
 	was    indexed
 	dirty  bool // the record has changed
-	marked bool // what is accepted has changed
+	marked bool // its agenda has changed
 }
 
 // indexed is what the indexes say of an order.
 type indexed struct {
-	exists      bool
-	tradeNo     string
-	state       byte
-	accepted    int
-	undelivered bool
+	exists  bool
+	tradeNo string
+	state   byte
+	plan    plan
 }
 
 func indexedAs(r *orderRecord) indexed {
-	return indexed{exists: true, tradeNo: r.TradeNo, state: stateCodes[r.Status()], accepted: r.Accepted, undelivered: r.Undelivered()}
+	return indexed{exists: true, tradeNo: r.TradeNo, state: stateCodes[r.Status()], plan: planned(r)}
 }
 
 func (l *Ledger) begin(tx *bbolt.Tx) (*group, error) {
@@ -110,8 +108,8 @@ func (g *group) nextID(t time.Time) uint64 {
 // its events are told once more, with the same ids.
 func (g *group) mark(marks map[orderKey]int) {
 	for k, sequence := range marks {
-		if e, err := g.entry(k); err == nil && sequence > e.Accepted {
-			e.Accepted, e.marked = sequence, true
+		if e, err := g.entry(k); err == nil && e.Accept(sequence) {
+			e.marked = true
 		}
 	}
 }
@@ -138,7 +136,7 @@ func (g *group) save() error {
 		}
 	}
 	slices.SortFunc(touched, func(a, b *entry) int { return cmp.Compare(a.id, b.id) })
-	for _, save := range []func([]*entry) error{g.saveOrders, g.saveNumbers, g.saveTradeNos, g.saveStates, g.saveUndelivered} {
+	for _, save := range []func([]*entry) error{g.saveOrders, g.saveNumbers, g.saveTradeNos, g.saveStates, g.saveAgenda} {
 		if err := save(touched); err != nil {
 			return err
 		}
@@ -240,25 +238,6 @@ func (g *group) saveStates(touched []*entry) error {
 			from = stateKey(e.was.state, e.id)
 		}
 		if err := moveKey(b, from, stateKey(state, e.id)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (g *group) saveUndelivered(touched []*entry) error {
-	b := g.tx.Bucket(bucketUndelivered)
-	for _, e := range touched {
-		if e.Undelivered() == e.was.undelivered && e.Accepted == e.was.accepted {
-			continue
-		}
-		var err error
-		if e.Undelivered() {
-			err = b.Put(idKey(e.id), binary.AppendUvarint(nil, uint64(e.Accepted)))
-		} else {
-			err = b.Delete(idKey(e.id))
-		}
-		if err != nil {
 			return err
 		}
 	}

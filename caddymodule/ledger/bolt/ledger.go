@@ -41,6 +41,7 @@ type Ledger struct {
 
 	accepts accepts
 	recent  recent
+	leases  leases
 
 	queue   chan *call
 	wake    chan struct{} // accepted marks are due

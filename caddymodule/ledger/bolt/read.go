@@ -6,7 +6,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -76,16 +75,11 @@ func (v *view) find(index, key []byte, is func(*trade.Order) bool) (orderRecord,
 
 func (v *view) orderAt(id uint64) (orderRecord, error) {
 	r, err := decoded(v, bucketOrders, id, decodeOrder)
-	if err != nil || r.Sequence == 0 {
+	if err != nil {
 		return r, err
 	}
-	r.Accepted = r.Sequence
-	if data := v.tx.Bucket(bucketUndelivered).Get(idKey(id)); data != nil {
-		accepted, n := binary.Uvarint(data)
-		if n <= 0 || accepted >= uint64(r.Sequence) {
-			return r, unavailable("reading", fmt.Errorf("%w: undelivered %d", errDamaged, id))
-		}
-		r.Accepted = int(accepted)
+	if err := decodeAgenda(v.tx.Bucket(bucketAgenda).Get(idKey(id)), &r); err != nil {
+		return r, unavailable("reading", err)
 	}
 	return r, nil
 }

@@ -150,7 +150,7 @@ func (m *model) accept(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Accepted = max(o.Accepted, min(sequence, o.Sequence))
+	o.Accept(sequence)
 }
 
 // check holds what can be read of one order against the model.

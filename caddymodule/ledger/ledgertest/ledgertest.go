@@ -51,6 +51,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"held is listed", heldIsListed},
 		{"accepting", accepting},
 		{"accepting only raises", acceptingOnlyRaises},
+		{"telling", telling},
+		{"asking", asking},
 		{"orders are listed", ordersAreListed},
 		{"orders by state and time", ordersByStateAndTime},
 		{"listing while orders come", listingWhileOrdersCome},

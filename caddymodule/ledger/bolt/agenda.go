@@ -1,0 +1,160 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bolt
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// What changes often and ends soon is kept apart from the order's record: how
+// much the shop has accepted and what is to be done when. An order with nothing
+// left to do has no agenda: the shop has accepted everything.
+
+func hasAgenda(o *trade.Order) bool { return o.Undelivered() || !o.AskAt.IsZero() }
+
+func appendAgenda(b []byte, r *orderRecord) []byte {
+	b = appendUint(b, 1, uint64(r.Sequence-r.Accepted))
+	b = appendTime(b, 2, r.TellAt, r.id)
+	b = appendUint(b, 3, uint64(r.Refusals))
+	b = appendTime(b, 4, r.RefusedSince, r.id)
+	b = appendTime(b, 5, r.AskAt, r.id)
+	return appendUint(b, 6, uint64(r.Asked))
+}
+
+// decodeAgenda adds to the record what is kept apart; data is nil if there is
+// nothing to do.
+func decodeAgenda(data []byte, r *orderRecord) error {
+	r.Accepted = r.Sequence
+	f := fields{rest: data}
+	for f.next() {
+		switch f.num {
+		case 1:
+			if f.value > uint64(r.Sequence) {
+				return fmt.Errorf("%w: the agenda of %d", errDamaged, r.id)
+			}
+			r.Accepted = r.Sequence - int(f.value)
+		case 2:
+			r.TellAt = f.time(r.id)
+		case 3:
+			r.Refusals = int(f.value)
+		case 4:
+			r.RefusedSince = f.time(r.id)
+		case 5:
+			r.AskAt = f.time(r.id)
+		case 6:
+			r.Asked = int(f.value)
+		}
+	}
+	return f.failed
+}
+
+// plan is what the agenda buckets say of an order.
+type plan struct {
+	exists   bool
+	accepted int
+	sequence int
+	agenda   trade.Agenda
+	site     string
+}
+
+func planned(r *orderRecord) plan {
+	return plan{exists: hasAgenda(&r.Order), accepted: r.Accepted, sequence: r.Sequence, agenda: r.Agenda, site: r.PublicURL()}
+}
+
+func (g *group) saveAgenda(touched []*entry) error {
+	agenda, due := g.tx.Bucket(bucketAgenda), g.tx.Bucket(bucketDue)
+	for _, e := range touched {
+		was, now := e.was.plan, planned(&e.orderRecord)
+		if was == now {
+			continue
+		}
+		var err error
+		switch {
+		case now.exists:
+			err = agenda.Put(idKey(e.id), g.encoded(func(b []byte) []byte { return appendAgenda(b, &e.orderRecord) }))
+		case was.exists:
+			err = agenda.Delete(idKey(e.id))
+		}
+		if err != nil {
+			return err
+		}
+		for _, move := range [...][2][]byte{
+			{g.dueKey(ledger.TaskTell, was.site, was.agenda.TellAt, e.id), g.dueKey(ledger.TaskTell, now.site, now.agenda.TellAt, e.id)},
+			{g.dueKey(ledger.TaskAsk, e.AppID, was.agenda.AskAt, e.id), g.dueKey(ledger.TaskAsk, e.AppID, now.agenda.AskAt, e.id)},
+		} {
+			if string(move[0]) == string(move[1]) {
+				continue
+			}
+			if err := moveKey(due, move[0], move[1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// taskCodes are the first bytes of keys in the due bucket.
+var taskCodes = map[ledger.Task]byte{ledger.TaskTell: 1, ledger.TaskAsk: 2}
+
+const dueSize = 1 + 4 + 8 + idSize // task, subject, time, order
+
+// dueKey is where an order waits for its time; nil if it does not. A subject
+// that the table of names has no room for shares the number 0.
+func (g *group) dueKey(t ledger.Task, subject string, at time.Time, id uint64) []byte {
+	if at.IsZero() {
+		return nil
+	}
+	ref, _ := g.ledger.names.ref(subject)
+	key := append(make([]byte, 0, dueSize), duePrefix(t, ref)...)
+	key = binary.BigEndian.AppendUint64(key, uint64(max(0, at.UnixMicro())))
+	return binary.BigEndian.AppendUint64(key, id)
+}
+
+func duePrefix(t ledger.Task, ref uint64) []byte {
+	return binary.BigEndian.AppendUint32([]byte{taskCodes[t]}, uint32(ref))
+}
+
+// parseDue takes a key apart.
+func parseDue(key []byte) (at time.Time, id uint64, ok bool) {
+	if len(key) != dueSize {
+		return time.Time{}, 0, false
+	}
+	at = time.UnixMicro(int64(binary.BigEndian.Uint64(key[5:]))).UTC()
+	return at, binary.BigEndian.Uint64(key[13:]), true
+}
+
+// Refuse implements ledger.Ledger.
+func (l *Ledger) Refuse(ctx context.Context, k trade.Key, sequence int, at, next time.Time) error {
+	return l.replan(ctx, k, func(o *trade.Order) bool { return o.Refuse(sequence, micros(at), micros(next)) })
+}
+
+// AskNext implements ledger.Ledger.
+func (l *Ledger) AskNext(ctx context.Context, k trade.Key, next time.Time) error {
+	return l.replan(ctx, k, func(o *trade.Order) bool { return o.AskNext(micros(next)) })
+}
+
+func (l *Ledger) replan(ctx context.Context, k trade.Key, change func(*trade.Order) bool) error {
+	if err := checkKey(k); err != nil {
+		return err
+	}
+	return l.submit(ctx, func(g *group) error {
+		e, err := g.entry(k)
+		if err != nil {
+			return err
+		}
+		if e.id == 0 {
+			return ledger.ErrNotFound
+		}
+		if change(&e.Order) {
+			e.marked = true
+		}
+		return nil
+	})
+}

@@ -1,0 +1,138 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// leases are held in memory: the file has one process, and a process that dies
+// loses them, as it should.
+type leases struct {
+	mu   sync.Mutex
+	held map[leaseKey]lease
+}
+
+type leaseKey struct {
+	task ledger.Task
+	id   uint64
+}
+
+type lease struct {
+	owner string
+	until time.Time
+}
+
+// take leases k unless somebody holds it; then it says until when.
+func (l *leases) take(k leaseKey, owner string, now, until time.Time) (taken bool, ends time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if have, ok := l.held[k]; ok && have.until.After(now) {
+		return false, have.until
+	}
+	if l.held == nil {
+		l.held = make(map[leaseKey]lease)
+	}
+	l.held[k] = lease{owner: owner, until: until}
+	return true, until
+}
+
+func (l *leases) release(k leaseKey, owner string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[k].owner == owner {
+		delete(l.held, k)
+	}
+}
+
+// Due implements ledger.Ledger.
+func (l *Ledger) Due(ctx context.Context, q ledger.DueQuery) (due ledger.Due, err error) {
+	if taskCodes[q.Task] == 0 {
+		return ledger.Due{}, fmt.Errorf("there is no task %q", q.Task)
+	}
+	q.Limit = min(max(q.Limit, 1), ledger.MaxLimit)
+	marks := l.accepts.at()
+	err = l.view(ctx, func(v *view) error {
+		due, err = v.due(ctx, q, marks)
+		return err
+	})
+	if err != nil {
+		for i := range due.Orders {
+			err := l.Release(context.WithoutCancel(ctx), q.Task, due.Orders[i].Key(), q.Owner)
+			_ = err // the lease then ends by itself
+		}
+		return ledger.Due{}, err
+	}
+	return due, nil
+}
+
+func (v *view) due(ctx context.Context, q ledger.DueQuery, marks overlay) (due ledger.Due, err error) {
+	ref, _ := v.ledger.names.find(q.Subject)
+	prefix := duePrefix(q.Task, ref)
+	c := v.tx.Bucket(bucketDue).Cursor()
+	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix); key, _ = c.Next() {
+		at, id, ok := parseDue(key)
+		if !ok {
+			return due, unavailable("reading", fmt.Errorf("%w: due %x", errDamaged, key))
+		}
+		if at.After(q.Now) || len(due.Orders) == q.Limit {
+			due.Next = sooner(due.Next, at)
+			return due, nil
+		}
+		r, err := v.orderAt(id)
+		if err != nil {
+			return due, err
+		}
+		marks.apply(&r.Order)
+		if !isFor(&r.Order, q) {
+			continue
+		}
+		taken, ends := v.ledger.leases.take(leaseKey{q.Task, id}, q.Owner, q.Now, q.Until)
+		if !taken {
+			due.Next = sooner(due.Next, ends)
+			continue
+		}
+		due.Orders = append(due.Orders, r.Order)
+		if err := v.settle(ctx, r.Key()); err != nil {
+			return due, err
+		}
+	}
+	return due, nil
+}
+
+// isFor reports whether there is something to do about an order whose key was
+// found: what was accepted a moment ago is still listed, and subjects without a
+// number of their own share one.
+func isFor(o *trade.Order, q ledger.DueQuery) bool {
+	if q.Task == ledger.TaskAsk {
+		return !o.AskAt.IsZero() && o.AppID == q.Subject
+	}
+	return o.Undelivered() && !o.TellAt.IsZero() && o.PublicURL() == q.Subject
+}
+
+// sooner is the earlier of two times, of which zero is none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// Release implements ledger.Ledger.
+func (l *Ledger) Release(ctx context.Context, t ledger.Task, k trade.Key, owner string) error {
+	return l.view(ctx, func(v *view) error {
+		r, found, err := v.order(k)
+		if err == nil && found {
+			l.leases.release(leaseKey{t, r.id}, owner)
+		}
+		return err
+	})
+}
