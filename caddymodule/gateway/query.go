@@ -32,15 +32,23 @@ func (g *Gateway) Query(ctx context.Context, outTradeNo string) (trade.Evidence,
 }
 
 func (g *Gateway) readQuery(outTradeNo string, a answer) (trade.Evidence, error) {
-	// The signature covers neither the question nor the time: an answer for
-	// another order would verify as well.
-	if got := a.fields.text("out_trade_no"); got != outTradeNo && (got != "" || a.succeeded()) {
-		return trade.Evidence{}, unknown("the answer is for another order")
-	}
-	if !a.succeeded() {
-		return trade.Evidence{}, gatewayError(a)
+	if err := a.of(outTradeNo); err != nil {
+		return trade.Evidence{}, err
 	}
 	return g.queried(outTradeNo, a.fields), nil
+}
+
+// of returns nil if the answer is a success for the given order. The signature
+// covers neither the question nor the time: an answer for another order would
+// verify as well.
+func (a answer) of(outTradeNo string) error {
+	if got := a.fields.text("out_trade_no"); got != outTradeNo && (got != "" || a.succeeded()) {
+		return unknown("the answer is for another order")
+	}
+	if !a.succeeded() {
+		return gatewayError(a)
+	}
+	return nil
 }
 
 func (g *Gateway) queried(outTradeNo string, f members) trade.Evidence {
