@@ -75,6 +75,8 @@ func (a *App) Start() error {
 		a.close = append(a.close, h.account.courier.Open(h.site))
 	}
 	for name, acc := range a.Accounts {
+		acc.courier.Observe(observer(a.logger.With(zap.String("account", name))))
+		a.close = append(a.close, acc.courier.Inquire(acc.gateway))
 		if acc.SellerID == "" {
 			a.logger.Warn("no seller_id is configured: the seller of a payment is recorded, not checked",
 				zap.String("account", name))

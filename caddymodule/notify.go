@@ -11,9 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/courier"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -62,45 +60,25 @@ func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 // take records a verified notice and delivers what it caused. It reports whether
 // Alipay may forget the notice.
 func (h *Handler) take(ctx context.Context, e *trade.Evidence) bool {
-	log := h.logger.With(zap.String("out_trade_no", e.OutTradeNo))
+	number := zap.String("out_trade_no", e.OutTradeNo)
 	recording, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	out, err := h.account.courier.Record(recording, *e)
 	if err != nil {
-		log.Error("cannot record a notice; Alipay will send it again", zap.Error(err))
+		h.logger.Error("cannot record a notice; Alipay will send it again", number, zap.Error(err))
 		return false
 	}
 	if out.Held != nil {
 		if !out.Repeat {
-			log.Warn("a signed notice does not fit its order and is held for a person", zap.String("reason", string(out.Held.Reason)))
+			h.logger.Warn("a signed notice does not fit its order and is held for a person", number, zap.String("reason", string(out.Held.Reason)))
 		}
 		return true
 	}
-	logEvents(log, &out)
 	if err := h.account.courier.Deliver(ctx, &out, e); err != nil {
-		h.logUndelivered(log, err)
+		logUndelivered(h.logger.With(number), err)
 		return false
 	}
 	return true
-}
-
-func logEvents(log *zap.Logger, out *ledger.Outcome) {
-	for i := range out.Events {
-		ev := &out.Events[i]
-		log.Info("recorded", zap.String("event", string(ev.Type)), zap.String("event_id", ev.ID),
-			zap.Int("sequence", ev.Sequence), zap.String("source", string(ev.Source)))
-	}
-}
-
-func (h *Handler) logUndelivered(log *zap.Logger, err error) {
-	switch {
-	case errors.Is(err, courier.ErrNoSite):
-		log.Warn("the order's site is not in this configuration; its events wait for a Caddy that has it", zap.Error(err))
-	case errors.Is(err, courier.ErrWithheld):
-		log.Warn("the order is held; its events wait for a person", zap.Error(err))
-	default:
-		log.Warn("the shop has not accepted an event; it will be delivered again", zap.Error(err))
-	}
 }
 
 // refuse answers what is not a notice of Alipay for this app.

@@ -75,7 +75,7 @@ func (h *Handler) attempt(ctx context.Context, offer *trade.Offer, channel strin
 		seller = h.account.SellerID
 	}
 	key := trade.Key{AppID: h.account.AppID, OutTradeNo: offer.OutTradeNo}
-	_, err := h.account.ledger.Attempt(context.WithoutCancel(ctx), key, trade.Attempt{
+	order, err := h.account.ledger.Attempt(context.WithoutCancel(ctx), key, trade.Attempt{
 		Total: offer.Total, SellerID: seller, PublicURL: h.site.PublicURL.String(), Channel: channel, At: now, ExpiresAt: expires,
 	})
 	switch {
@@ -89,6 +89,7 @@ func (h *Handler) attempt(ctx context.Context, offer *trade.Offer, channel strin
 		h.logger.Error("cannot record the attempt to pay", zap.String("out_trade_no", key.OutTradeNo), zap.Error(err))
 		return nil, caddyhttp.Error(http.StatusServiceUnavailable, errTryLater)
 	}
+	h.account.courier.Sent(&order)
 	cashier, err := h.account.gateway.PagePay(ctx, *offer, gateway.PayOptions{
 		Channel: channel, ReturnURL: h.callback(h.Return), NotifyURL: h.callback(h.Notify), ExpiresAt: expires,
 	})

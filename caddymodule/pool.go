@@ -27,7 +27,7 @@ func (pooledCourier) Destruct() error { return nil }
 func acquireCourier(appID string, p ledger.Provider) (*courier.Courier, func(context.Context) error, error) {
 	key := appID + "@" + p.Identity()
 	val, _, err := couriers.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return pooledCourier{courier.New(p.Ledger())}, nil
+		return pooledCourier{courier.New(p.Ledger(), nil)}, nil
 	})
 	if err != nil {
 		return nil, nil, err

@@ -18,29 +18,41 @@ type asked struct {
 	evidence trade.Evidence
 }
 
-// Ask asks Alipay about one order (alipay.trade.query) and records the answer
-// like any other evidence. However many ask at once, Alipay is asked once. An
-// order that no buyer has opened at the cashier is not an error: nothing is
-// proved. ctx bounds the waiting, the gateway's own time-out the call.
-func (c *Courier) Ask(ctx context.Context, g *gateway.Gateway, k trade.Key) (ledger.Outcome, trade.Evidence, error) {
+// Ask asks Alipay about one order (alipay.trade.query), records the answer like
+// any other evidence and begins to deliver what it caused. However many ask at
+// once, Alipay is asked once. An order that no buyer has opened at the cashier is
+// not an error: nothing is proved. ctx bounds the waiting, the gateway's own
+// time-out the call.
+func (c *Courier) Ask(ctx context.Context, g *gateway.Gateway, k trade.Key) (ledger.Outcome, error) {
 	ch := c.asking.DoChan(k.AppID+"/"+k.OutTradeNo, func() (any, error) {
 		call := context.WithoutCancel(ctx) // others may wait for this answer too
-		e, err := g.Query(call, k.OutTradeNo)
-		if errors.Is(err, gateway.ErrTradeNotExist) {
-			o, err := c.ledger.Order(call, k)
-			return asked{outcome: ledger.Outcome{Order: o, Repeat: true}}, err
+		a, err := c.ask(call, g, k)
+		if f := c.observer.Load().Asked; f != nil {
+			f(k, &a.outcome, err)
 		}
-		if err != nil {
-			return asked{}, err
+		if err == nil {
+			c.Kick(a.outcome, a.evidence)
 		}
-		out, err := c.Record(call, e)
-		return asked{outcome: out, evidence: e}, err
+		return a, err
 	})
 	select {
 	case r := <-ch:
 		a, _ := r.Val.(asked)
-		return a.outcome, a.evidence, r.Err
+		return a.outcome, r.Err
 	case <-ctx.Done():
-		return ledger.Outcome{}, trade.Evidence{}, ctx.Err()
+		return ledger.Outcome{}, ctx.Err()
 	}
+}
+
+func (c *Courier) ask(ctx context.Context, g *gateway.Gateway, k trade.Key) (asked, error) {
+	e, err := g.Query(ctx, k.OutTradeNo)
+	if errors.Is(err, gateway.ErrTradeNotExist) {
+		o, err := c.ledger.Order(ctx, k)
+		return asked{outcome: ledger.Outcome{Order: o, Repeat: true}}, err
+	}
+	if err != nil {
+		return asked{}, err
+	}
+	out, err := c.Record(ctx, e)
+	return asked{outcome: out, evidence: e}, err
 }

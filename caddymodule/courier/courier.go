@@ -8,9 +8,12 @@ package courier
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -27,67 +30,106 @@ var (
 	ErrWithheld = errors.New("the order is held; its events are not told")
 )
 
-// Courier records evidence and delivers events for one account. It outlives
-// configurations: sites come and go, what is in flight stays.
+// Courier records evidence, delivers events and asks Alipay, for one account. It
+// outlives configurations: sites come and go, what is in flight stays.
 type Courier struct {
 	ledger ledger.Ledger
+	now    func() time.Time
+	owner  string // of leases
 
 	mu       sync.Mutex
-	sites    map[string][]*shop.Shop // by public_url, the newest last
+	lanes    map[string]*lane // by public_url
 	flights  map[trade.Key]*flight
 	watchers map[trade.Key][]chan struct{}
 	recent   recent
 
 	asking     singleflight.Group
+	askers     askers
 	background sync.WaitGroup
+	observer   atomic.Pointer[Observer]
 }
 
-// New makes a courier over a ledger.
-func New(l ledger.Ledger) *Courier {
-	return &Courier{
+// Observer is told what happens in the background, and of deliveries. Its
+// functions may be nil and are called from several goroutines.
+type Observer struct {
+	// Told: an event was delivered, or was refused with err.
+	Told func(d *ledger.Delivery, err error)
+	// Asked: Alipay was asked about an order, in the background or for a buyer.
+	Asked func(k trade.Key, out *ledger.Outcome, err error)
+	// Trouble: the courier itself could not do its work.
+	Trouble func(what string, k trade.Key, err error)
+}
+
+// New makes a courier over a ledger. now is the clock; nil means time.Now.
+func New(l ledger.Ledger, now func() time.Time) *Courier {
+	if now == nil {
+		now = time.Now
+	}
+	c := &Courier{
 		ledger:   l,
-		sites:    make(map[string][]*shop.Shop),
+		now:      now,
+		owner:    rand.Text(),
+		lanes:    make(map[string]*lane),
 		flights:  make(map[trade.Key]*flight),
 		watchers: make(map[trade.Key][]chan struct{}),
+		askers:   newAskers(),
+	}
+	c.observer.Store(new(Observer))
+	return c
+}
+
+// Observe replaces the observer, with each configuration.
+func (c *Courier) Observe(o *Observer) { c.observer.Store(o) }
+
+func (c *Courier) trouble(what string, k trade.Key, err error) {
+	if f := c.observer.Load().Trouble; f != nil {
+		f(what, k, err)
 	}
 }
 
-// Open makes a site's shop reachable for deliveries, in place of an earlier
-// configuration's, until the function that it returns is called.
+// Open makes a site's shop the one that its events go to, in place of an earlier
+// configuration's, and begins to deliver what is overdue. The function that it
+// returns takes the shop back; what is being delivered goes on.
 func (c *Courier) Open(s *shop.Shop) (closeSite func()) {
 	url := s.PublicURL.String()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sites[url] = append(c.sites[url], s)
+	l := c.lanes[url]
+	if l == nil {
+		var ctx context.Context
+		l = newLane()
+		ctx, l.stop = context.WithCancel(context.Background())
+		c.lanes[url] = l
+		c.background.Go(func() { c.work(ctx, url, l) })
+	}
+	l.shops = append(l.shops, s)
+	l.poke()
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		kept := c.sites[url][:0:0]
-		for _, have := range c.sites[url] {
-			if have != s {
-				kept = append(kept, have)
-			}
-		}
-		if c.sites[url] = kept; len(kept) == 0 {
-			delete(c.sites, url)
+		l.shops = without(l.shops, s)
+		if len(l.shops) == 0 && c.lanes[url] == l {
+			delete(c.lanes, url)
+			l.stop()
 		}
 	}
 }
 
-func (c *Courier) site(publicURL string) (*shop.Shop, error) {
+// site finds the shop of a site and its lane.
+func (c *Courier) site(publicURL string) (*shop.Shop, *lane, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.sites[publicURL]; len(s) > 0 {
-		return s[len(s)-1], nil
+	if l := c.lanes[publicURL]; l != nil {
+		return l.shops[len(l.shops)-1], l, nil
 	}
-	return nil, fmt.Errorf("%w: %s", ErrNoSite, publicURL)
+	return nil, nil, fmt.Errorf("%w: %s", ErrNoSite, publicURL)
 }
 
 // Record folds evidence into the ledger and wakes whoever waits for the order.
 func (c *Courier) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, error) {
 	out, err := c.ledger.Record(ctx, e)
 	if err == nil && !out.Repeat {
-		c.wake(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
+		c.announce(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
 	}
 	return out, err
 }
@@ -102,19 +144,13 @@ func (c *Courier) Watch(k trade.Key) (<-chan struct{}, func()) {
 	return ch, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		kept := c.watchers[k][:0:0]
-		for _, have := range c.watchers[k] {
-			if have != ch {
-				kept = append(kept, have)
-			}
-		}
-		if c.watchers[k] = kept; len(kept) == 0 {
+		if c.watchers[k] = without(c.watchers[k], ch); len(c.watchers[k]) == 0 {
 			delete(c.watchers, k)
 		}
 	}
 }
 
-func (c *Courier) wake(k trade.Key) {
+func (c *Courier) announce(k trade.Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, ch := range c.watchers[k] {
@@ -123,7 +159,8 @@ func (c *Courier) wake(k trade.Key) {
 	delete(c.watchers, k)
 }
 
-// Wait returns when every delivery that Kick has begun is over, or ctx is.
+// Wait returns when all background work is over, or ctx is. It is over only
+// after every site and asker was closed.
 func (c *Courier) Wait(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
@@ -136,4 +173,15 @@ func (c *Courier) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// without is list with one value left out; list itself stays as it is.
+func without[T comparable](list []T, value T) []T {
+	var kept []T
+	for _, have := range list {
+		if have != value {
+			kept = append(kept, have)
+		}
+	}
+	return kept
 }

@@ -5,9 +5,11 @@ package courier
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -22,7 +24,8 @@ type flight struct {
 // Deliver tells the shop of everything it has not accepted of the order in out,
 // in sequence, and returns nil once all up to out's own events is accepted. It
 // joins a delivery of the same order that is under way. ctx bounds the waiting;
-// a delivery once begun is bounded by the shop's time-out alone.
+// a delivery once begun is bounded by the shop's time-out alone. A refusal is
+// noted with the date of the next try, which the courier then makes by itself.
 func (c *Courier) Deliver(ctx context.Context, out *ledger.Outcome, evidence *trade.Evidence) error {
 	known := deliveries(out, evidence)
 	for out.Order.Accepted < out.Order.Sequence {
@@ -45,14 +48,13 @@ func (c *Courier) Deliver(ctx context.Context, out *ledger.Outcome, evidence *tr
 }
 
 // Kick begins to deliver in the background what Deliver would.
-func (c *Courier) Kick(out ledger.Outcome, evidence trade.Evidence, failed func(error)) {
+func (c *Courier) Kick(out ledger.Outcome, evidence trade.Evidence) {
 	if !out.Order.Undelivered() {
 		return
 	}
 	c.background.Go(func() {
-		if err := c.Deliver(context.Background(), &out, &evidence); err != nil {
-			failed(err)
-		}
+		// what the shop refuses is on the agenda, and the observer was told
+		_ = c.Deliver(context.Background(), &out, &evidence)
 	})
 }
 
@@ -99,9 +101,7 @@ func (c *Courier) fly(ctx context.Context, f *flight, o *trade.Order, known []le
 	f.accepted = max(o.Accepted, c.recent.accepted[k])
 	c.mu.Unlock()
 	if known == nil {
-		var err error
-		if known, err = c.ledger.Undelivered(ctx, k); err != nil {
-			f.err = err
+		if known, f.err = c.ledger.Undelivered(ctx, k); f.err != nil {
 			return
 		}
 		if len(known) == 0 { // another flight has delivered it all
@@ -116,31 +116,53 @@ func (c *Courier) fly(ctx context.Context, f *flight, o *trade.Order, known []le
 		if f.err = c.tell(ctx, &known[i]); f.err != nil {
 			return
 		}
-		if f.err = c.accept(ctx, k, known[i].Event.Sequence); f.err != nil {
-			return
-		}
 		f.accepted = known[i].Event.Sequence
 	}
 }
 
-func (c *Courier) accept(ctx context.Context, k trade.Key, sequence int) error {
-	if err := c.ledger.Accept(ctx, k, sequence); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.recent.add(k, sequence)
-	return nil
-}
-
-// tell makes one delivery.
+// tell makes one delivery and notes how it went.
 func (c *Courier) tell(ctx context.Context, d *ledger.Delivery) error {
 	if d.Order.Contradicted {
 		return ErrWithheld
 	}
-	s, err := c.site(d.Order.PublicURL())
+	s, l, err := c.site(d.Order.PublicURL())
 	if err != nil {
 		return err
 	}
-	return s.Deliver(ctx, d)
+	err = s.Deliver(ctx, d)
+	if closed := l.gate.report(err == nil, c.now()); closed {
+		l.poke() // the shop is back: what waits may go
+	}
+	if f := c.observer.Load().Told; f != nil {
+		f(d, err)
+	}
+	if err != nil {
+		return c.refused(ctx, l, d, err)
+	}
+	k := d.Order.Key()
+	if err := c.ledger.Accept(ctx, k, d.Event.Sequence); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recent.add(k, d.Event.Sequence)
+	return nil
+}
+
+// refused sets the date of the next try. It returns the refusal: that the date
+// could not be noted adds nothing for the caller, for the order then keeps an
+// earlier one.
+func (c *Courier) refused(ctx context.Context, l *lane, d *ledger.Delivery, refusal error) error {
+	if !errors.Is(refusal, shop.ErrRefused) {
+		return refusal
+	}
+	k, now := d.Order.Key(), c.now()
+	if d.Event.Sequence != d.Order.Accepted+1 {
+		d.Order.Refusals = 0 // those were of an earlier event, accepted since
+	}
+	if err := c.ledger.Refuse(ctx, k, d.Event.Sequence, now, nextTelling(&d.Order, now)); err != nil {
+		c.trouble("cannot note a refusal", k, err)
+	}
+	l.poke()
+	return refusal
 }

@@ -1,0 +1,64 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/courier"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// observer logs what the courier does by itself. Order numbers may appear, buyers
+// and signatures do not.
+func observer(log *zap.Logger) *courier.Observer {
+	return &courier.Observer{
+		Told: func(d *ledger.Delivery, err error) {
+			level, message := zap.InfoLevel, "told the shop of an event"
+			if err != nil {
+				level, message = zap.WarnLevel, "the shop has not accepted an event; it will be delivered again"
+			}
+			if c := log.Check(level, message); c != nil {
+				c.Write(zap.String("out_trade_no", d.Order.OutTradeNo), zap.String("event", string(d.Event.Type)),
+					zap.String("event_id", d.Event.ID), zap.Int("sequence", d.Event.Sequence),
+					zap.String("source", string(d.Event.Source)), zap.Int("refusals", d.Order.Refusals), zap.Error(err))
+			}
+		},
+		Asked: func(k trade.Key, out *ledger.Outcome, err error) {
+			log := log.With(zap.String("out_trade_no", k.OutTradeNo))
+			switch {
+			case errors.Is(err, gateway.ErrUnknown):
+				log.Warn("Alipay's answer about an order is not known; it will be asked again", zap.Error(err))
+			case err != nil:
+				log.Warn("could not ask Alipay about an order", zap.Error(err))
+			default:
+				for i := range out.Events {
+					log.Info("learnt by asking", zap.String("event", string(out.Events[i].Type)), zap.String("event_id", out.Events[i].ID))
+				}
+			}
+		},
+		Trouble: func(what string, k trade.Key, err error) {
+			log.Error(what, zap.String("out_trade_no", k.OutTradeNo), zap.Error(err))
+		},
+	}
+}
+
+// logUndelivered logs why a notice's events were not told, where the courier has
+// not said so itself.
+func logUndelivered(log *zap.Logger, err error) {
+	switch {
+	case errors.Is(err, shop.ErrRefused): // Told has logged it
+	case errors.Is(err, courier.ErrNoSite):
+		log.Warn("the order's site is not in this configuration; its events wait for a Caddy that has it", zap.Error(err))
+	case errors.Is(err, courier.ErrWithheld):
+		log.Warn("the order is held; its events wait for a person", zap.Error(err))
+	default:
+		log.Error("could not deliver an event; it will be delivered again", zap.Error(err))
+	}
+}
