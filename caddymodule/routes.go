@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -26,7 +27,7 @@ type routes struct{ pay, back, notify string }
 
 func newRoutes(pay, back, notify string) (routes, error) {
 	for name, p := range map[string]string{"pay": pay, "return": back, "notify": notify} {
-		if !strings.HasPrefix(p, "/") || p == "/" || p != cleaned(p) || strings.ContainsAny(p, "?#{") || len(p) > 64 {
+		if !strings.HasPrefix(p, "/") || p == "/" || p != path.Clean(p) || strings.ContainsAny(p, "?#{%;\\\x00") || len(p) > 64 {
 			return routes{}, fmt.Errorf("%s %q is no plain path such as /pay/%s, of at most 64 characters", name, p, name)
 		}
 	}
@@ -36,45 +37,40 @@ func newRoutes(pay, back, notify string) (routes, error) {
 	return routes{pay: pay, back: back, notify: notify}, nil
 }
 
-// find says which of our paths p is, if any. It compares as the most lenient
-// backend would, so that no spelling of a path dodges its route and reaches the
-// shop unverified: letters of either case, encodings, dots, doubled and trailing
-// slashes, backslashes and path parameters. p is the request's cleaned path.
-func (r *routes) find(p string) route {
-	switch {
-	case strings.EqualFold(p, r.pay):
-		return routePay
-	case strings.EqualFold(p, r.back):
-		return routeReturn
-	case strings.EqualFold(p, r.notify):
-		return routeNotify
+// at says which of our paths a request is for. It reads the path in every way in
+// which a lenient backend might, so that no spelling dodges its route or reaches
+// the shop's look-up from outside: letters of either case, encodings, dots,
+// doubled and trailing slashes, backslashes and path parameters. It allocates
+// nothing for a plain path.
+func (h *Handler) at(u *url.URL) route {
+	p := u.Path
+	if len(p) > 1 && p[len(p)-1] == '/' {
+		p = p[:len(p)-1]
+	}
+	if u.RawPath == "" && isPlain(p) {
+		return h.read(p)
+	}
+	for _, p := range readings(u.EscapedPath()) {
+		if at := h.read(p); at != routeNone {
+			return at
+		}
 	}
 	return routeNone
 }
 
-// cleaned is the path that a lenient backend might understand. It allocates
-// nothing for a path that is plain.
-func cleaned(p string) string {
-	if isPlain(p) {
-		return p
+// read is at for one reading of a path.
+func (h *Handler) read(p string) route {
+	switch {
+	case strings.EqualFold(p, h.routes.pay):
+		return routePay
+	case strings.EqualFold(p, h.routes.back):
+		return routeReturn
+	case strings.EqualFold(p, h.routes.notify):
+		return routeNotify
+	case h.source.Private(p):
+		return routePrivate
 	}
-	// a backend that decodes once more must not see another path than we do
-	for range 3 {
-		decoded, err := url.PathUnescape(p)
-		if err != nil || decoded == p {
-			break
-		}
-		p = decoded
-	}
-	p = strings.ReplaceAll(p, "\\", "/")
-	if strings.Contains(p, ";") {
-		segments := strings.Split(p, "/")
-		for i, s := range segments {
-			segments[i], _, _ = strings.Cut(s, ";")
-		}
-		p = strings.Join(segments, "/")
-	}
-	return path.Clean("/" + p)
+	return routeNone
 }
 
 // isPlain reports whether no backend can read p in two ways.
@@ -93,4 +89,76 @@ func isPlain(p string) bool {
 		}
 	}
 	return true
+}
+
+// maxDecodings is how often a path is decoded: by Caddy's own reading, by a
+// backend, by a second one behind it, and once more for good measure.
+const maxDecodings = 4
+
+// readings are the paths that a backend might see in an escaped path. Whether
+// it decodes first and then resolves dots, or the other way round, or does
+// neither, decides which order number it reads.
+func readings(escaped string) []string {
+	var all []string
+	add := func(p string) {
+		all = append(all, collapsed(p), path.Clean("/"+p))
+	}
+	for range maxDecodings + 1 {
+		p := strings.ReplaceAll(escaped, "\\", "/")
+		add(p)
+		if strings.Contains(p, ";") {
+			add(withoutParameters(p))
+		}
+		if cut, _, found := strings.Cut(p, "\x00"); found { // as C reads strings
+			add(cut)
+		}
+		decoded := decode(escaped)
+		if decoded == escaped {
+			break
+		}
+		escaped = decoded
+	}
+	return all
+}
+
+// collapsed joins slashes and drops trailing ones, and leaves dots alone.
+func collapsed(p string) string {
+	var b strings.Builder
+	for segment := range strings.SplitSeq(p, "/") {
+		if segment != "" {
+			b.WriteByte('/')
+			b.WriteString(segment)
+		}
+	}
+	return b.String()
+}
+
+// withoutParameters drops what follows a semicolon in each segment (RFC 3986,
+// section 3.3), as servers of the Java world do.
+func withoutParameters(p string) string {
+	segments := strings.Split(p, "/")
+	for i, s := range segments {
+		segments[i], _, _ = strings.Cut(s, ";")
+	}
+	return strings.Join(segments, "/")
+}
+
+// decode undoes percent-encoding once and, as lenient backends do, leaves alone
+// what is not well-formed.
+func decode(p string) string {
+	if !strings.Contains(p, "%") {
+		return p
+	}
+	var b strings.Builder
+	for i := 0; i < len(p); i++ {
+		if p[i] == '%' && i+2 < len(p) {
+			if c, err := strconv.ParseUint(p[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(p[i])
+	}
+	return b.String()
 }

@@ -20,13 +20,9 @@ import (
 // anything else, and takes the handler's own paths.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	shop.Strip(r)
-	p := cleaned(r.URL.Path)
-	at := h.routes.find(p)
+	at := h.at(r.URL)
 	if at == routeNone {
-		if !h.source.Private(p) {
-			return next.ServeHTTP(w, r)
-		}
-		at = routePrivate
+		return next.ServeHTTP(w, r)
 	}
 	setPlaceholder(r, "route", string(at))
 	switch at {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	stdpath "path"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -67,19 +68,19 @@ func (l *Lookup) Provision(caddy.Context) error {
 	if strings.Contains(query, placeholder) {
 		path += placeholder // the number is no part of the path: all of it is private
 	}
-	before, after, _ := strings.Cut(path, placeholder)
-	l.before, l.after = Fold(before), Fold(after)
-	if strings.Contains(query, placeholder) {
-		return nil
+	if plain := strings.TrimSuffix(path, "/"); plain != stdpath.Clean(plain) || strings.ContainsAny(path, "%;\\#") {
+		return fmt.Errorf("order %q: the path has to be plain: no doubled slashes, dot segments, escapes, semicolons or backslashes", l.Path)
 	}
+	before, after, _ := strings.Cut(path, placeholder)
+	l.before, l.after = Fold(before), Fold(strings.TrimSuffix(after, "/"))
 	if l.before == "/" && l.after == "" {
-		return fmt.Errorf("order %q: a path of the order number alone would shut the whole shop out", l.Path)
+		return fmt.Errorf("order %q: the path has to tell look-ups from the rest of the shop; this one would shut all of it out", l.Path)
 	}
 	return nil
 }
 
-// Private reports whether path is one of a look-up, for whatever order. The
-// comparison ignores case, as some backends do.
+// Private reports whether path is one of a look-up, for whatever order: path has
+// no trailing slash. The comparison ignores case, as some backends do.
 func (l *Lookup) Private(path string) bool {
 	path = Fold(path)
 	return len(path) >= len(l.before)+len(l.after) && strings.HasPrefix(path, l.before) && strings.HasSuffix(path, l.after)
