@@ -29,7 +29,7 @@ func checkRecords(v *view) error {
 		add(bucketNumber, append(numberKey(r.Key(), v.ledger.salt), key...))
 		add(bucketState, stateKey(stateCodes[r.Status()], id))
 		if r.TradeNo != "" {
-			add(bucketTradeNo, append(tradeNoKey(r.TradeNo), key...))
+			add(bucketTradeNo, append(tradeNoKey(r.TradeNo, v.ledger.salt), key...))
 		}
 		if hasAgenda(&r.Order) {
 			add(bucketAgenda, key)
@@ -62,9 +62,14 @@ func checkRecords(v *view) error {
 	if err != nil {
 		return err
 	}
+	sets := map[string]set{string(bucketNumber): v.numbers(), string(bucketTradeNo): v.tradeNos(), string(bucketState): v.states()}
 	for bucket, keys := range want {
-		if err := checkKeys(v.tx.Bucket([]byte(bucket)), keys); err != nil {
-			return fmt.Errorf("%s: %w", bucket, err)
+		check := checkKeys(v.tx.Bucket([]byte(bucket)), keys)
+		if s, ok := sets[bucket]; ok {
+			check = checkSet(s, keys)
+		}
+		if check != nil {
+			return fmt.Errorf("%s: %w", bucket, check)
 		}
 	}
 	return checkStream(v)
@@ -106,6 +111,30 @@ func checkKeys(b *bbolt.Bucket, want map[string]bool) error {
 		err = fmt.Errorf("holds %d entries, the records ask for %d", n, len(want))
 	}
 	return err
+}
+
+// checkSet is checkKeys for a set, whose blocks have to be in order, too.
+func checkSet(s set, want map[string]bool) error {
+	n, last := 0, []byte(nil)
+	for entry := range s.from(setBottom) {
+		n++
+		if !want[string(entry)] {
+			return fmt.Errorf("holds %x, which no record asks for", entry)
+		}
+		if bytes.Compare(last, entry) >= 0 {
+			return fmt.Errorf("holds %x after %x", entry, last)
+		}
+		last = entry
+	}
+	if n != len(want) {
+		return fmt.Errorf("holds %d entries, the records ask for %d", n, len(want))
+	}
+	return s.bucket.ForEach(func(key, block []byte) error {
+		if len(block)%s.size != 0 || len(block) > maxBlock || len(block) > 0 && bytes.Compare(key, block) > 0 {
+			return fmt.Errorf("block %x: %x", key, block)
+		}
+		return nil
+	})
 }
 
 // checkStream: all chunks but the last are full, and none is missing.

@@ -163,6 +163,11 @@ func makeFormat(tx *bbolt.Tx) error {
 			return err
 		}
 	}
+	for _, name := range [][]byte{bucketNumber, bucketTradeNo, bucketState} {
+		if err := tx.Bucket(name).Put(setBottom, nil); err != nil {
+			return err
+		}
+	}
 	salt := make([]byte, saltSize)
 	if _, err := rand.Read(salt); err != nil {
 		return err

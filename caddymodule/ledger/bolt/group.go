@@ -4,7 +4,6 @@
 package bolt
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -189,59 +188,45 @@ func (g *group) saveOrders(touched []*entry) error {
 }
 
 func (g *group) saveNumbers(touched []*entry) error {
-	b := g.tx.Bucket(bucketNumber)
+	var changes []setChange
 	for _, e := range touched {
-		if e.was.exists {
-			continue
-		}
-		if err := b.Put(append(numberKey(e.Key(), g.ledger.salt), idKey(e.id)...), nil); err != nil {
-			return err
+		if !e.was.exists {
+			changes = append(changes, setChange{entry: append(numberKey(e.Key(), g.ledger.salt), idKey(e.id)...)})
 		}
 	}
-	return nil
+	return g.numbers().apply(changes, g.encoded)
 }
 
 func (g *group) saveTradeNos(touched []*entry) error {
-	b := g.tx.Bucket(bucketTradeNo)
-	last, _ := b.Cursor().Last()
-	b.FillPercent = 1 // as long as numbers only grow, bbolt's default beyond that
-	for _, e := range touched {
-		if e.TradeNo == e.was.tradeNo {
-			continue
-		}
-		var from, to []byte
-		if e.was.tradeNo != "" {
-			from = append(tradeNoKey(e.was.tradeNo), idKey(e.id)...)
-		}
-		if e.TradeNo != "" {
-			to = append(tradeNoKey(e.TradeNo), idKey(e.id)...)
-		}
-		if from != nil || bytes.Compare(to, last) < 0 {
-			b.FillPercent = bbolt.DefaultFillPercent
-		}
-		if err := moveKey(b, from, to); err != nil {
-			return err
+	var changes []setChange
+	change := func(tradeNo string, id uint64, remove bool) {
+		if tradeNo != "" {
+			key := append(tradeNoKey(tradeNo, g.ledger.salt), idKey(id)...)
+			changes = append(changes, setChange{entry: key, remove: remove})
 		}
 	}
-	return nil
+	for _, e := range touched {
+		if e.TradeNo != e.was.tradeNo {
+			change(e.was.tradeNo, e.id, true)
+			change(e.TradeNo, e.id, false)
+		}
+	}
+	return g.tradeNos().apply(changes, g.encoded)
 }
 
 func (g *group) saveStates(touched []*entry) error {
-	b := g.tx.Bucket(bucketState)
+	var changes []setChange
 	for _, e := range touched {
 		state := stateCodes[e.Status()]
 		if e.was.exists && e.was.state == state {
 			continue
 		}
-		var from []byte
 		if e.was.exists {
-			from = stateKey(e.was.state, e.id)
+			changes = append(changes, setChange{entry: stateKey(e.was.state, e.id), remove: true})
 		}
-		if err := moveKey(b, from, stateKey(state, e.id)); err != nil {
-			return err
-		}
+		changes = append(changes, setChange{entry: stateKey(state, e.id)})
 	}
-	return nil
+	return g.states().apply(changes, g.encoded)
 }
 
 // moveKey deletes one key and puts another; nil stands for none.

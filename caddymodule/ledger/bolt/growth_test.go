@@ -56,6 +56,7 @@ func TestGrowth(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	checkFile(t, path)
 }
 
 type growth struct {

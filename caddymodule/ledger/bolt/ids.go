@@ -66,22 +66,33 @@ func parsePublic(prefix, s string, salt []byte) (uint64, bool) {
 	return id, ok && s == public(prefix, id, salt) // no second spelling (capitals)
 }
 
-// hashSize is how much of a name's hash a key holds: enough for two orders of
-// ten million to share one but rarely, and then reading tells them apart.
-const hashSize = 6
+// lookupSize is the part of an entry in number and tradeno that finds an order;
+// the order's id follows. Two orders may share it, and reading tells them apart.
+const lookupSize = 8
 
-// numberKey and tradeNoKey are the keys by which orders are found, up to the
-// order's id, which follows. Order numbers are of any length and often random,
-// and a random key costs a commit a page: a short hash keeps these pages few.
-// Trade numbers begin with the date, and their order keeps a day's together.
+// numberKey finds an order by its number: a hash, for such numbers are of any
+// length.
 func numberKey(k trade.Key, salt []byte) []byte {
 	b := make([]byte, 0, 128)
 	b = append(append(append(b, salt...), k.AppID...), 0)
 	sum := sha256.Sum256(append(b, k.OutTradeNo...))
-	return append(make([]byte, 0, hashSize+idSize), sum[:hashSize]...)
+	return append(make([]byte, 0, lookupSize+idSize), sum[:lookupSize]...)
 }
 
-func tradeNoKey(tradeNo string) []byte { return pack(make([]byte, 0, 32), tradeNo) }
+// tradeNoKey finds an order by Alipay's number: the date with which it begins,
+// so that a day's orders stay together, and a hash.
+func tradeNoKey(tradeNo string, salt []byte) []byte {
+	b := append(make([]byte, 0, 64), salt...)
+	sum := sha256.Sum256(append(b, tradeNo...))
+	b = append(make([]byte, 0, lookupSize+idSize), sum[:lookupSize]...)
+	if len(tradeNo) < 8 || !allDigits(tradeNo[:8]) {
+		return b
+	}
+	for i := range 4 {
+		b[i] = (tradeNo[2*i]-'0')<<4 | (tradeNo[2*i+1] - '0')
+	}
+	return b
+}
 
 // stateCodes are the first bytes of keys in the state bucket.
 var stateCodes = map[trade.Status]byte{

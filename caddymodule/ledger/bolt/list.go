@@ -7,8 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-
-	"go.etcd.io/bbolt"
+	"iter"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
@@ -65,22 +64,28 @@ func (l *Ledger) Orders(ctx context.Context, q ledger.OrderQuery) (page ledger.O
 
 // orderIDs walks over the ids of orders, in one state if one is given, from an
 // id on.
-func (v *view) orderIDs(status *trade.Status, from uint64) func(func(uint64) bool) {
-	prefix, c := []byte(nil), (*bbolt.Cursor)(nil)
+func (v *view) orderIDs(status *trade.Status, from uint64) iter.Seq[uint64] {
 	if status == nil {
-		c = v.tx.Bucket(bucketOrders).Cursor()
-	} else {
-		state, known := stateCodes[*status]
-		if !known {
-			return func(func(uint64) bool) {}
-		}
-		prefix, c = []byte{state}, v.tx.Bucket(bucketState).Cursor()
+		return v.allOrderIDs(from)
 	}
+	state, known := stateCodes[*status]
 	return func(yield func(uint64) bool) {
-		k, _ := c.Seek(append(prefix, idKey(from)...))
-		for ; k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-			id, ok := parseID(k[len(prefix):])
-			if !ok || !yield(id) {
+		if !known {
+			return
+		}
+		for entry := range v.states().from(stateKey(state, from)) {
+			if id, ok := parseID(entry[1:]); entry[0] != state || !ok || !yield(id) {
+				return
+			}
+		}
+	}
+}
+
+func (v *view) allOrderIDs(from uint64) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		c := v.tx.Bucket(bucketOrders).Cursor()
+		for k, _ := c.Seek(idKey(from)); k != nil; k, _ = c.Next() {
+			if id, ok := parseID(k); !ok || !yield(id) {
 				return
 			}
 		}

@@ -40,28 +40,36 @@ func (v *view) settle(ctx context.Context, k trade.Key) error {
 	}
 }
 
+func (v *view) numbers() set {
+	return set{bucket: v.tx.Bucket(bucketNumber), size: lookupSize + idSize}
+}
+
+func (v *view) tradeNos() set {
+	return set{bucket: v.tx.Bucket(bucketTradeNo), size: lookupSize + idSize}
+}
+
+func (v *view) states() set {
+	return set{bucket: v.tx.Bucket(bucketState), size: 1 + idSize}
+}
+
 // order finds an order by its number.
 func (v *view) order(k trade.Key) (orderRecord, bool, error) {
-	return v.find(bucketNumber, numberKey(k, v.ledger.salt), func(o *trade.Order) bool { return o.Key() == k })
+	return v.find(v.numbers(), numberKey(k, v.ledger.salt), func(o *trade.Order) bool { return o.Key() == k })
 }
 
 func (v *view) orderByTradeNo(appID, tradeNo string) (orderRecord, bool, error) {
-	if tradeNo == "" {
-		return orderRecord{}, false, nil
-	}
-	return v.find(bucketTradeNo, tradeNoKey(tradeNo), func(o *trade.Order) bool {
-		return o.TradeNo == tradeNo && o.AppID == appID
+	return v.find(v.tradeNos(), tradeNoKey(tradeNo, v.ledger.salt), func(o *trade.Order) bool {
+		return o.TradeNo == tradeNo && o.AppID == appID && tradeNo != ""
 	})
 }
 
 // find returns the order that the key leads to, of those it may lead to.
-func (v *view) find(index, key []byte, is func(*trade.Order) bool) (orderRecord, bool, error) {
-	c := v.tx.Bucket(index).Cursor()
-	for k, _ := c.Seek(key); bytes.HasPrefix(k, key); k, _ = c.Next() {
-		id, ok := parseID(k[len(key):])
-		if !ok {
-			continue // a longer name that begins like this one
+func (v *view) find(index set, key []byte, is func(*trade.Order) bool) (orderRecord, bool, error) {
+	for entry := range index.from(key) {
+		if !bytes.HasPrefix(entry, key) {
+			break
 		}
+		id, _ := parseID(entry[len(key):])
 		r, err := v.orderAt(id)
 		if err != nil {
 			return orderRecord{}, false, err
