@@ -223,7 +223,7 @@ func (s *Sandbox) controlAdvance(w http.ResponseWriter, r *http.Request) {
 }
 
 func distance(seconds float64, duration string) (time.Duration, error) {
-	move := time.Duration(0)
+	var move time.Duration
 	switch {
 	case duration != "" && seconds != 0:
 		return 0, refuse(http.StatusBadRequest, "give seconds or duration, not both")

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -243,9 +244,7 @@ func TestOtherWaysToPay(t *testing.T) {
 	g := sandboxtest.New(t, sandboxtest.Options{})
 	order := func(number string, more sandboxtest.Biz) sandboxtest.Biz {
 		biz := sandboxtest.Biz{"out_trade_no": number, "total_amount": "9.90", "subject": "s"}
-		for name, value := range more {
-			biz[name] = value
-		}
+		maps.Copy(biz, more)
 		return biz
 	}
 	query := func(number string) sandboxtest.Answer {

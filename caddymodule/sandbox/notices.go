@@ -6,6 +6,7 @@ package sandbox
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/bank"
@@ -136,7 +137,7 @@ func (s *Sandbox) notify(trade *bank.Trade, content wire.Params) {
 		id: notifyID(s.clock.Now()), order: known, trade: trade, url: trade.NotifyURL,
 		charset: known.charset, status: trade.Status, created: s.clock.Now(), state: statePending,
 	}
-	n.content = append(content[:len(content):len(content)], wire.Param{Key: "notify_id", Value: n.id})
+	n.content = append(slices.Clip(content), wire.Param{Key: "notify_id", Value: n.id})
 	known.notices = append(known.notices, n)
 	s.notices[n.id] = n
 	s.dispatch(n)

@@ -169,9 +169,9 @@ func TestSecondAttemptEndsIt(t *testing.T) {
 			fmt.Fprint(w, "success")
 		}
 	})
-	trade := g.Buy("A1", "1.00", m.URL, "")
+	g.Buy("A1", "1.00", m.URL, "")
 	g.Move(48 * time.Hour)
-	trade, _ = g.Trade("A1")
+	trade, _ := g.Trade("A1")
 	if n := trade.Notices[0]; n.State != "delivered" || len(n.Attempts) != 2 || n.NextAttempt != "" {
 		t.Errorf("%+v", n)
 	}

@@ -41,9 +41,7 @@ func (s *Sandbox) send(n *notice) {
 	n.next = time.Time{}
 	at := s.clock.Now().In(zone)
 	s.busy++
-	s.sending.Add(1)
-	go func() {
-		defer s.sending.Done()
+	s.sending.Go(func() {
 		s.sendSlot <- struct{}{}
 		attempt := s.attempt(n, at)
 		<-s.sendSlot
@@ -51,7 +49,7 @@ func (s *Sandbox) send(n *notice) {
 		defer s.mu.Unlock()
 		s.settle(n, attempt)
 		s.rest()
-	}()
+	})
 }
 
 // cut bounds what is kept of a body.

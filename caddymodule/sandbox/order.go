@@ -65,7 +65,7 @@ const (
 )
 
 var (
-	outTradeNoForm = regexp.MustCompile("^[A-Za-z0-9_]{1,64}$")
+	outTradeNoForm = regexp.MustCompile("^[A-Za-z0-9_-]{1,64}$") // production takes hyphens, which the documents do not name
 	expressForm    = regexp.MustCompile("^([1-9][0-9]{0,4})([mhd])$")
 )
 
@@ -124,7 +124,7 @@ func productCode(req *request, way product) (string, error) {
 
 func checkNames(order bank.Order) error {
 	if !outTradeNoForm.MatchString(order.OutTradeNo) {
-		return bank.Invalid("out_trade_no 应为 1 至 64 位字母、数字或下划线")
+		return bank.Invalid("out_trade_no 应为 1 至 64 位字母、数字、下划线或连字符")
 	}
 	if strings.TrimSpace(order.Subject) == "" || strings.ContainsAny(order.Subject, "/=&") {
 		return bank.Invalid("subject 不能为空，且不能包含 / = &")

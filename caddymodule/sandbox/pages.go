@@ -151,11 +151,13 @@ func (s *Sandbox) showProblem(w http.ResponseWriter, r *http.Request, status int
 
 func describeProblem(err error) problemData {
 	data := problemData{Over: errors.Is(err, errNoVisit)}
-	switch known := err.(type) {
-	case *gatewayError:
-		data.Code, data.Text = known.subCode, strings.ReplaceAll(known.subMsg, "&amp;", "&")
-	case *bank.Error:
-		data.Code, data.Text = known.Code, known.Text
+	var refused *gatewayError
+	var failed *bank.Error
+	switch {
+	case errors.As(err, &refused):
+		data.Code, data.Text = refused.subCode, strings.ReplaceAll(refused.subMsg, "&amp;", "&")
+	case errors.As(err, &failed):
+		data.Code, data.Text = failed.Code, failed.Text
 	}
 	if data.Code == "" && !data.Over {
 		data.Code, data.Text = "isp.unknow-error", "系统繁忙"

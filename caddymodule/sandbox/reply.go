@@ -5,6 +5,7 @@ package sandbox
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -32,12 +33,15 @@ func invalid(name, text string) *gatewayError {
 // errorMembers is the response member of an error. extra follows the four
 // fields every error has.
 func errorMembers(err error, extra object) (members object, signed bool) {
-	switch e := err.(type) {
-	case *gatewayError:
-		return object{{"code", e.code}, {"msg", e.msg}, {"sub_code", e.subCode}, {"sub_msg", e.subMsg}}, false
-	case *bank.Error:
+	var refused *gatewayError
+	var failed *bank.Error
+	switch {
+	case errors.As(err, &refused):
+		return object{{"code", refused.code}, {"msg", refused.msg},
+			{"sub_code", refused.subCode}, {"sub_msg", refused.subMsg}}, false
+	case errors.As(err, &failed):
 		return append(object{{"code", "40004"}, {"msg", "Business Failed"},
-			{"sub_code", e.Code}, {"sub_msg", e.Text}}, extra...), true
+			{"sub_code", failed.Code}, {"sub_msg", failed.Text}}, extra...), true
 	}
 	return object{{"code", "20000"}, {"msg", "Service Currently Unavailable"},
 		{"sub_code", "isp.unknow-error"}, {"sub_msg", "系统繁忙"}}, false

@@ -4,6 +4,7 @@
 package sandbox
 
 import (
+	"errors"
 	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/bank"
@@ -130,7 +131,7 @@ func (s *Sandbox) expireTrade(trade *bank.Trade) {
 func (s *Sandbox) pay(trade *bank.Trade, buyer *bank.Buyer) error {
 	now := s.clock.Now()
 	err := s.book.Pay(trade, buyer, now)
-	if err == bank.ErrHasClose && trade.Paid.IsZero() && s.has("paid_after_close", trade) {
+	if errors.Is(err, bank.ErrHasClose) && trade.Paid.IsZero() && s.has("paid_after_close", trade) {
 		err = s.book.PayClosed(trade, buyer, now)
 	}
 	if err != nil {

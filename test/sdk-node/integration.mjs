@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { AlipaySdk } from 'alipay-sdk';
 import { bills, encrypted, misconfigured } from './parts-gateway.mjs';
 import { closed, faulty, otherWays, pageByForm, purchase, refunds } from './parts-trade.mjs';
-import { end, heading, note } from './transcript.mjs';
+import { check, end, heading, note } from './transcript.mjs';
 import { controller, startShop } from './world.mjs';
 
 const { values: flags } = parseArgs({
@@ -77,6 +77,8 @@ try {
   await bills(world);
   await misconfigured(world);
   if (flags['content-key']) await encrypted(world);
+} catch (error) {
+  check('the integration runs to its end', false, error.stack);
 } finally {
   await shop.close();
   end();
