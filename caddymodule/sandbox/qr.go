@@ -44,6 +44,8 @@ type qrData struct {
 	Step     string
 	Token    string
 	Address  string // what the code says
+	Picture  string // the code as an SVG path
+	Size     int    // its width and height in units
 	Merchant string
 	Asked    bank.Order
 	TradeNo  string
@@ -68,6 +70,11 @@ func (s *Sandbox) showQR(w http.ResponseWriter, r *http.Request) {
 		data.TradeNo, data.Expires = trade.TradeNo, alipayTime(trade.Expire)
 	}
 	s.mu.Unlock()
+	var err error
+	if data.Picture, data.Size, err = qrPicture(data.Address); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	s.showPage(w, r, "qr", data)
 }
 

@@ -50,7 +50,7 @@ func TestQRPageFollowsTheBuyer(t *testing.T) {
 		return page
 	}
 	if page := is("login"); !strings.Contains(page, "Waiting for the buyer to scan") ||
-		!strings.Contains(page, `id="qr-address">`+address+"<") {
+		!strings.Contains(page, `id="qr-address">`+address+"<") || !strings.Contains(page, `role="img"`) {
 		t.Errorf("before the scan:\n%s", page)
 	}
 	v := visit(t, g, address+"?lang=en")

@@ -54,11 +54,12 @@ var texts = map[string]struct{ zh, en string }{
 	"cancel.back": {"继续付款", "Continue to pay"},
 	"cancel.quit": {"返回商户", "Return to merchant"},
 
-	"qr.lead":    {"请用沙箱买家打开下面的付款码。", "Open this payment code as a test buyer."},
+	"qr.lead":    {"请扫码，并以沙箱买家登录付款。", "Scan the code and pay as a test buyer."},
 	"qr.login":   {"等待买家扫码", "Waiting for the buyer to scan"},
 	"qr.scanned": {"已扫码，等待买家登录", "Scanned. Waiting for the buyer to log in"},
 	"qr.pay":     {"已登录，等待买家确认付款", "Logged in. Waiting for the buyer to confirm"},
 	"qr.paid":    {"买家已付款，款项已计入商户账户。", "The buyer has paid. The merchant's account was credited."},
+	"qr.alt":     {"付款二维码", "QR code to pay with"},
 	"qr.open":    {"以买家身份打开", "Open as the buyer"},
 
 	"problem.lead": {"调试错误，请回到请求来源地，重新发起请求。", "Please go back to where you came from and try again."},
