@@ -41,6 +41,9 @@ func (a *answer) WriteHeader(status int) {
 	}
 	a.passed = true
 	to := a.browser.Header()
+	if a.header["Server"] != nil {
+		delete(to, "Server") // Caddy's own, as its reverse_proxy does
+	}
 	for name, values := range a.header {
 		to[name] = append(to[name], values...)
 	}

@@ -100,6 +100,8 @@ func (l *Lookup) Offer(w http.ResponseWriter, r *http.Request, form url.Values, 
 	}
 	err := s.call(r.Context(), srv, a, l.request(r, s, outTradeNo))
 	switch {
+	case a.passed && err != nil:
+		panic(http.ErrAbortHandler) // the browser must not take half an answer for a whole one
 	case a.passed:
 		return nil, nil
 	case a.long:
