@@ -120,8 +120,7 @@ func (g *Gateway) send(ctx context.Context, values url.Values) ([]byte, error) {
 // withoutURL drops the URL that net/http puts into its errors: its query holds
 // the signature.
 func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err

@@ -88,7 +88,7 @@ func TestQueryErrors(t *testing.T) {
 				t.Fatalf("error is %v (%+v)", err, ge)
 			}
 			for _, target := range []error{ErrTradeNotExist, ErrUnknown} {
-				if errors.Is(err, target) != (target == tc.want) {
+				if errors.Is(err, target) != errors.Is(tc.want, target) {
 					t.Errorf("errors.Is(%v, %v) is %t", err, target, errors.Is(err, target))
 				}
 			}

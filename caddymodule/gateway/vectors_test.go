@@ -188,7 +188,7 @@ func TestVectorsCertSN(t *testing.T) {
 	for _, v := range loadVectors(t, "cert_sn") {
 		t.Run(v.ID, func(t *testing.T) {
 			data := v.certificates(t)
-			got := ""
+			var got string
 			if v.ID == "K10-root" {
 				sn, err := RootCertSN(data)
 				if err != nil {
@@ -216,7 +216,7 @@ func TestVectorsTampered(t *testing.T) {
 			continue
 		}
 		verifier := v.verifier(t, v.Params["app_id"])
-		for _, piece := range strings.Split(v.Raw, "&") {
+		for piece := range strings.SplitSeq(v.Raw, "&") {
 			key, _, _ := strings.Cut(piece, "=")
 			unsigned := append([]string{"sign_type"}, v.Rule.Exclude...)
 			if slices.Contains(unsigned, key) || v.Rule.DropEmpty && v.Params[key] == "" {

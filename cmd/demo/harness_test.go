@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -83,9 +84,7 @@ func (c *customer) do(method, target, body string, header http.Header) answer {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	resp, err := c.http.Do(r)
 	if err != nil {
 		c.t.Fatal(err)
