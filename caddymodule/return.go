@@ -90,7 +90,7 @@ func (h *Handler) prove(ctx context.Context, o *trade.Order) {
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	log := h.logger.With(zap.String("out_trade_no", o.OutTradeNo))
-	out, err := h.account.courier.Ask(asking, h.account.gateway, o.Key())
+	out, err := h.account.courier.AskUnlessProved(asking, h.account.gateway, o.Key())
 	if err != nil {
 		log.Warn("could not ask Alipay about an order", zap.Error(err))
 		*o = trade.Order{AppID: o.AppID, OutTradeNo: o.OutTradeNo}

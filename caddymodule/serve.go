@@ -25,6 +25,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	setPlaceholder(r, "route", string(at))
+	for _, name := range [...]string{"out_trade_no", "trade_no", "status", "source"} {
+		setPlaceholder(r, name, "") // an error page shows what is not known as nothing
+	}
 	switch at {
 	case routePay:
 		return h.servePay(w, r)

@@ -24,9 +24,24 @@ type asked struct {
 // not an error: nothing is proved. ctx bounds the waiting, the gateway's own
 // time-out the call.
 func (c *Courier) Ask(ctx context.Context, g *gateway.Gateway, k trade.Key) (ledger.Outcome, error) {
+	return c.askOnce(ctx, k, func(call context.Context) (asked, error) { return c.ask(call, g, k) })
+}
+
+// AskUnlessProved is Ask for a buyer who has come back: if a payment has been
+// proved by the time it is this caller's turn, Alipay is not asked.
+func (c *Courier) AskUnlessProved(ctx context.Context, g *gateway.Gateway, k trade.Key) (ledger.Outcome, error) {
+	return c.askOnce(ctx, k, func(call context.Context) (asked, error) {
+		if o, err := c.ledger.Order(call, k); err == nil && (o.Paid || o.Contradicted) {
+			return asked{outcome: ledger.Outcome{Order: o, Repeat: true}}, nil
+		}
+		return c.ask(call, g, k)
+	})
+}
+
+func (c *Courier) askOnce(ctx context.Context, k trade.Key, ask func(context.Context) (asked, error)) (ledger.Outcome, error) {
 	ch := c.asking.DoChan(k.AppID+"/"+k.OutTradeNo, func() (any, error) {
 		call := context.WithoutCancel(ctx) // others may wait for this answer too
-		a, err := c.ask(call, g, k)
+		a, err := ask(call)
 		if f := c.observer.Load().Asked; f != nil {
 			f(k, &a.outcome, err)
 		}
