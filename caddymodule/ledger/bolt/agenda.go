@@ -4,6 +4,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -69,7 +70,7 @@ func planned(r *orderRecord) plan {
 }
 
 func (g *group) saveAgenda(touched []*entry) error {
-	agenda, due := g.tx.Bucket(bucketAgenda), g.tx.Bucket(bucketDue)
+	agenda, due := g.tx.Bucket(bucketAgenda), []setChange(nil)
 	for _, e := range touched {
 		was, now := e.was.plan, planned(&e.orderRecord)
 		if was == now {
@@ -89,15 +90,18 @@ func (g *group) saveAgenda(touched []*entry) error {
 			{g.dueKey(ledger.TaskTell, was.site, was.agenda.TellAt, e.id), g.dueKey(ledger.TaskTell, now.site, now.agenda.TellAt, e.id)},
 			{g.dueKey(ledger.TaskAsk, e.AppID, was.agenda.AskAt, e.id), g.dueKey(ledger.TaskAsk, e.AppID, now.agenda.AskAt, e.id)},
 		} {
-			if string(move[0]) == string(move[1]) {
+			if bytes.Equal(move[0], move[1]) {
 				continue
 			}
-			if err := moveKey(due, move[0], move[1]); err != nil {
-				return err
+			if move[0] != nil {
+				due = append(due, setChange{entry: move[0], remove: true})
+			}
+			if move[1] != nil {
+				due = append(due, setChange{entry: move[1]})
 			}
 		}
 	}
-	return nil
+	return g.due().apply(due, g.encoded)
 }
 
 // taskCodes are the first bytes of keys in the due bucket.
@@ -121,13 +125,12 @@ func duePrefix(t ledger.Task, ref uint64) []byte {
 	return binary.BigEndian.AppendUint32([]byte{taskCodes[t]}, uint32(ref))
 }
 
+func (v *view) due() set { return set{bucket: v.tx.Bucket(bucketDue), size: dueSize} }
+
 // parseDue takes a key apart.
-func parseDue(key []byte) (at time.Time, id uint64, ok bool) {
-	if len(key) != dueSize {
-		return time.Time{}, 0, false
-	}
+func parseDue(key []byte) (at time.Time, id uint64) {
 	at = time.UnixMicro(int64(binary.BigEndian.Uint64(key[5:]))).UTC()
-	return at, binary.BigEndian.Uint64(key[13:]), true
+	return at, binary.BigEndian.Uint64(key[13:])
 }
 
 // Refuse implements ledger.Ledger.

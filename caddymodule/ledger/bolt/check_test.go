@@ -62,7 +62,7 @@ func checkRecords(v *view) error {
 	if err != nil {
 		return err
 	}
-	sets := map[string]set{string(bucketNumber): v.numbers(), string(bucketTradeNo): v.tradeNos(), string(bucketState): v.states()}
+	sets := map[string]set{string(bucketNumber): v.numbers(), string(bucketTradeNo): v.tradeNos(), string(bucketState): v.states(), string(bucketDue): v.due()}
 	for bucket, keys := range want {
 		check := checkKeys(v.tx.Bucket([]byte(bucket)), keys)
 		if s, ok := sets[bucket]; ok {

@@ -202,7 +202,7 @@ func (l *Ledger) commit(g *group) error {
 	}
 	durable = true
 	l.committer.durable.Store(int64(f.tx))
-	g.saved()
+	g.saved(f.tx)
 	return nil
 }
 

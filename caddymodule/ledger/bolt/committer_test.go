@@ -373,12 +373,12 @@ func TestAcceptedMarkIsWrittenInTime(t *testing.T) {
 func undelivered(t *testing.T, l *Ledger) (n int) {
 	t.Helper()
 	err := l.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketDue).ForEach(func(key, _ []byte) error {
+		for key := range (&view{tx: tx}).due().from(setBottom) {
 			if key[0] == taskCodes[ledger.TaskTell] {
 				n++
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@
 //	state     a set of state with the order's id
 //	agenda    order's id -> how many events the shop has not accepted, and what is
 //	          to be done when; an order with nothing left to do is not in it
-//	due       task, whose, time, order's id -> nothing: the agendas by time
+//	due       a set of task, whose, time, with the order's id: the agendas by time
 //	events    id -> event
 //	evidence  chunks of one stream of evidence, raw messages included
 //	held      id -> held item

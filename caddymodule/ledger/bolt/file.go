@@ -163,7 +163,7 @@ func makeFormat(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	for _, name := range [][]byte{bucketNumber, bucketTradeNo, bucketState} {
+	for _, name := range [][]byte{bucketNumber, bucketTradeNo, bucketState, bucketDue} {
 		if err := tx.Bucket(name).Put(setBottom, nil); err != nil {
 			return err
 		}

@@ -155,9 +155,9 @@ func (g *group) save() error {
 }
 
 // saved is told that the transaction is on disk.
-func (g *group) saved() {
+func (g *group) saved(tx int) {
 	g.ledger.names.setStored(g.names)
-	g.ledger.recent.put(g.orders)
+	g.ledger.recent.put(tx, g.orders)
 }
 
 // encoded keeps what add appends until the transaction ends, as bbolt demands
@@ -227,19 +227,6 @@ func (g *group) saveStates(touched []*entry) error {
 		changes = append(changes, setChange{entry: stateKey(state, e.id)})
 	}
 	return g.states().apply(changes, g.encoded)
-}
-
-// moveKey deletes one key and puts another; nil stands for none.
-func moveKey(b *bbolt.Bucket, from, to []byte) error {
-	if from != nil {
-		if err := b.Delete(from); err != nil {
-			return err
-		}
-	}
-	if to == nil {
-		return nil
-	}
-	return b.Put(to, nil)
 }
 
 func (g *group) saveEvents() error {

@@ -79,19 +79,16 @@ func numberKey(k trade.Key, salt []byte) []byte {
 	return append(make([]byte, 0, lookupSize+idSize), sum[:lookupSize]...)
 }
 
-// tradeNoKey finds an order by Alipay's number: the date with which it begins,
-// so that a day's orders stay together, and a hash.
+// tradeNoKey finds an order by Alipay's number: the date with which it begins
+// and the digits that count at its end, so that numbers which follow each other
+// stay together; a hash if it is no such number.
 func tradeNoKey(tradeNo string, salt []byte) []byte {
-	b := append(make([]byte, 0, 64), salt...)
-	sum := sha256.Sum256(append(b, tradeNo...))
-	b = append(make([]byte, 0, lookupSize+idSize), sum[:lookupSize]...)
-	if len(tradeNo) < 8 || !allDigits(tradeNo[:8]) {
-		return b
+	b := make([]byte, 0, lookupSize+idSize)
+	if n := len(tradeNo); n >= 2*lookupSize && allDigits(tradeNo) {
+		return appendPairs(b, tradeNo[:lookupSize]+tradeNo[n-lookupSize:])
 	}
-	for i := range 4 {
-		b[i] = (tradeNo[2*i]-'0')<<4 | (tradeNo[2*i+1] - '0')
-	}
-	return b
+	sum := sha256.Sum256(append(append(make([]byte, 0, 64), salt...), tradeNo...))
+	return append(b, sum[:lookupSize]...)
 }
 
 // stateCodes are the first bytes of keys in the state bucket.

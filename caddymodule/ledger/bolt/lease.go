@@ -61,7 +61,7 @@ func (l *Ledger) Due(ctx context.Context, q ledger.DueQuery) (due ledger.Due, er
 	q.Limit = min(max(q.Limit, 1), ledger.MaxLimit)
 	marks := l.accepts.at()
 	err = l.view(ctx, func(v *view) error {
-		due, err = v.due(ctx, q, marks)
+		due, err = v.lease(ctx, q, marks)
 		return err
 	})
 	if err != nil {
@@ -74,15 +74,14 @@ func (l *Ledger) Due(ctx context.Context, q ledger.DueQuery) (due ledger.Due, er
 	return due, nil
 }
 
-func (v *view) due(ctx context.Context, q ledger.DueQuery, marks overlay) (due ledger.Due, err error) {
+func (v *view) lease(ctx context.Context, q ledger.DueQuery, marks overlay) (due ledger.Due, err error) {
 	ref, _ := v.ledger.names.find(q.Subject)
 	prefix := duePrefix(q.Task, ref)
-	c := v.tx.Bucket(bucketDue).Cursor()
-	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix); key, _ = c.Next() {
-		at, id, ok := parseDue(key)
-		if !ok {
-			return due, unavailable("reading", fmt.Errorf("%w: due %x", errDamaged, key))
+	for key := range v.due().from(prefix) {
+		if !bytes.HasPrefix(key, prefix) {
+			break
 		}
+		at, id := parseDue(key)
 		if at.After(q.Now) || len(due.Orders) == q.Limit {
 			due.Next = sooner(due.Next, at)
 			return due, nil

@@ -99,6 +99,7 @@ func Open(path string, o Options) (*Ledger, error) {
 // load reads what is held in memory.
 func (l *Ledger) load(tx *bbolt.Tx) (err error) {
 	l.committer.durable.Store(int64(tx.ID()))
+	l.recent.tx = tx.ID()
 	l.salt = append([]byte(nil), tx.Bucket(bucketMeta).Get(keySalt)...)
 	if l.names, err = loadNames(tx.Bucket(bucketNames)); err != nil {
 		return err

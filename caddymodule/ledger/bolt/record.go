@@ -106,9 +106,12 @@ func (l *Ledger) recordIfKnown(ctx context.Context, e *trade.Evidence) (out ledg
 		if int64(v.tx.ID()) > l.committer.durable.Load() {
 			return nil
 		}
-		r, _, err := v.order(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
+		r, found, err := v.order(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
 		if err != nil {
 			return err
+		}
+		if found {
+			l.recent.add(v.tx.ID(), &r)
 		}
 		f := trade.Fold(r.Order, *e)
 		if f.Changed {
@@ -121,7 +124,7 @@ func (l *Ledger) recordIfKnown(ctx context.Context, e *trade.Evidence) (out ledg
 			}
 			f.Held = &known
 		}
-		out = ledger.Outcome{Order: r.Order, Held: f.Held, Repeat: true}
+		out = ledger.Outcome{Order: given(r.Order), Held: f.Held, Repeat: true}
 		return nil
 	})
 	return out, err

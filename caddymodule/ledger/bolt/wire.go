@@ -38,12 +38,12 @@ func appendText(b []byte, num protowire.Number, s string) []byte {
 // First bytes of a packed text that is not written as it is. No UTF-8 begins
 // like this.
 const (
-	packedText  = 0xff // two digits a byte follow; a last half of 0xf is none
+	packedText  = 0xff // two digits a byte follow
 	literalText = 0xfe // a text that itself begins with one of these two follows
 )
 
 // pack writes texts that are mostly digits, as Alipay's numbers are, in half the
-// room. Of texts of one length it keeps the order.
+// room.
 func pack(b []byte, s string) []byte {
 	if !allDigits(s) {
 		if s[0] >= literalText {
@@ -51,13 +51,17 @@ func pack(b []byte, s string) []byte {
 		}
 		return append(b, s...)
 	}
-	b = append(b, packedText)
-	for i := 0; i < len(s); i += 2 {
+	return appendPairs(append(b, packedText), s)
+}
+
+// appendPairs writes two digits a byte; the last half of an odd number is 0xf.
+func appendPairs(b []byte, digits string) []byte {
+	for i := 0; i < len(digits); i += 2 {
 		low := byte(0xf)
-		if i+1 < len(s) {
-			low = s[i+1] - '0'
+		if i+1 < len(digits) {
+			low = digits[i+1] - '0'
 		}
-		b = append(b, (s[i]-'0')<<4|low)
+		b = append(b, (digits[i]-'0')<<4|low)
 	}
 	return b
 }
