@@ -34,9 +34,10 @@ type App struct {
 	// none. At least one is required.
 	Accounts map[string]*Account `json:"accounts,omitempty"`
 
-	logger *zap.Logger
-	sites  []*Handler
-	close  []func()
+	logger  *zap.Logger
+	sites   []*Handler
+	close   []func() // sites that were opened
+	stopAsk []func()
 }
 
 // CaddyModule returns the module's information.
@@ -76,7 +77,7 @@ func (a *App) Start() error {
 	}
 	for name, acc := range a.Accounts {
 		acc.courier.Observe(observer(a.logger.With(zap.String("account", name))))
-		a.close = append(a.close, acc.courier.Inquire(acc.gateway))
+		a.stopAsk = append(a.stopAsk, acc.courier.Inquire(acc.gateway))
 		if acc.SellerID == "" {
 			a.logger.Warn("no seller_id is configured: the seller of a payment is recorded, not checked",
 				zap.String("account", name))
@@ -89,18 +90,24 @@ func (a *App) Start() error {
 // bounded by shop_timeout itself.
 const stopTimeout = 30 * time.Second
 
-// Stop takes the sites back and lets deliveries end. Requests in flight are the
-// http app's to wait for.
+// Stop ends what begins by itself. The sites stay: Caddy stops its apps in any
+// order, and requests in flight, for which the http app waits, may still have to
+// deliver.
 func (a *App) Stop() error {
+	for _, stop := range a.stopAsk {
+		stop()
+	}
+	a.stopAsk = nil
+	return nil
+}
+
+// Cleanup takes the sites back, lets deliveries end and gives back what Provision
+// acquired, on a half-built app too.
+func (a *App) Cleanup() error {
 	for _, closeSite := range a.close {
 		closeSite()
 	}
 	a.close = nil
-	return nil
-}
-
-// Cleanup gives back what Provision acquired, on a half-built app too.
-func (a *App) Cleanup() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var errs []error
