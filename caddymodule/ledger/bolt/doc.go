@@ -13,7 +13,7 @@
 //	names     number -> text that repeats (apps, sellers, sites, states)
 //	orders    id -> order, with the ids of its events and the places of its evidence
 //	number    a set of app and out_trade_no, hashed, with the order's id
-//	tradeno   a set of trade_no, its date and a hash, with the order's id
+//	tradeno   a set of trade_no, its date and last digits, with the order's id
 //	state     a set of state with the order's id
 //	agenda    order's id -> how many events the shop has not accepted, and what is
 //	          to be done when; an order with nothing left to do is not in it
@@ -29,8 +29,10 @@
 //
 // # Files of the package
 //
-// ledger.go opens and closes, committer.go gathers calls into transactions,
-// group.go is one transaction, record.go what calls do in it, accept.go the
-// marks that ride along, agenda.go and lease.go what is to be done and by whom, recent.go the orders at hand, set.go the indexes, stream.go the evidence, read.go and list.go the reading side; wire.go and the
-// *codec.go files are the encoding; module.go is Caddy's face.
+// ledger.go opens and closes, file.go is the file itself; committer.go gathers
+// calls into transactions, group.go is one of them, record.go what calls do in
+// it. accept.go holds the marks that ride along, agenda.go and lease.go what is
+// to be done and by whom, recent.go the orders at hand. set.go is what indexes
+// are made of, stream.go the evidence; wire.go and the *codec.go files are the
+// encoding. read.go and list.go are the reading side, module.go is Caddy's face.
 package bolt
