@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -55,9 +56,7 @@ func TestShopAnswersTheBrowser(t *testing.T) {
 				continue
 			}
 			w.looksUp(func(rw http.ResponseWriter, _ *http.Request) {
-				for name, values := range login {
-					rw.Header()[name] = values
-				}
+				maps.Copy(rw.Header(), login)
 				rw.WriteHeader(status)
 				_, _ = io.WriteString(rw, body)
 			})

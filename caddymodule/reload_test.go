@@ -183,7 +183,7 @@ func TestFailedReload(t *testing.T) {
 		"a bad expire":         strings.Replace(good, "order ", "expire 30s\norder ", 1),
 		"an unknown account":   strings.Replace(good, "order ", "account other\norder ", 1),
 		"a second, bad site":   good + "\nhttp://" + taken + " {\nalipay {\nshop localhost:1\norder /x/{out_trade_no}\npublic_url nonsense\n}\n}",
-		"a second, bad module": good + "\nhttp://" + taken + " {\nreverse_proxy localhost:1 {\ntransport http {\ntls_client_auth none.pem none.pem\n}\n}\n}",
+		"a second, bad module": good + "\nhttp://" + taken + " {\nreverse_proxy localhost:1 {\ntransport http {\ntls_client_auth none.pem no.pem\n}\n}\n}",
 		"an address in use":    good + "\n" + w.Shop.URL + " {\nrespond 200\n}",
 	} {
 		if err := load(bad); err == nil {
