@@ -99,7 +99,9 @@ func (l *Ledger) run() {
 		case c := <-l.queue:
 			l.commitGroup(l.gather(c))
 		case <-l.wake:
-			l.commitGroup(l.gather(nil))
+			if l.accepts.waiting() { // else they have ridden along
+				l.commitGroup(l.gather(nil))
+			}
 		case <-l.closing:
 			for len(l.queue) > 0 {
 				l.commitGroup(l.gather(nil))
