@@ -217,10 +217,14 @@ func (h *Handler) unmarshalGuest(helper httpcaddyfile.Helper, option string) (er
 		}
 		h.OrdersRaw = caddyconfig.JSONModuleObject(mod, "source", "lookup", nil)
 	case "orders":
+		raw, err := guest(helper.Dispenser, "alipay.orders", "source")
+		if err != nil {
+			return err
+		}
 		if h.OrdersRaw != nil {
 			return helper.Errf("order or orders is given twice")
 		}
-		h.OrdersRaw, err = guest(helper.Dispenser, "alipay.orders", "source")
+		h.OrdersRaw = raw
 	default:
 		return helper.Errf("unknown option %q of alipay", option)
 	}

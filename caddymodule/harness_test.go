@@ -146,6 +146,8 @@ func (w *world) reload() {
 	if err := load(w.caddyfile()); err != nil {
 		w.t.Fatal(err)
 	}
+	// those that are kept alive lead to the server before, which closes them
+	w.client.CloseIdleConnections()
 }
 
 // restart stops Caddy and starts it again, as a new process would.
