@@ -95,7 +95,7 @@ func TestForgedTrailersHTTP2(t *testing.T) {
 	}
 }
 
-// postHTTP2 posts with trailers, frame by frame, for Go's client sends no
+// postHTTP2 posts with forged headers and trailers, frame by frame, for Go's client sends no
 // trailer that it has not announced. It returns when the answer has ended.
 func postHTTP2(baseURL, path, announce string) error {
 	host := strings.TrimPrefix(baseURL, "http://")
@@ -115,9 +115,9 @@ func postHTTP2(baseURL, path, announce string) error {
 		head = append(head, [2]string{"trailer", announce})
 	}
 	trailers := [][2]string{{strings.ToLower(checksum), "7"}}
-	for _, line := range spellings {
+	for _, line := range spellings { // as headers, too
 		name, value, _ := strings.Cut(strings.ToLower(line), ": ")
-		trailers = append(trailers, [2]string{name, value})
+		head, trailers = append(head, [2]string{name, value}), append(trailers, [2]string{name, value})
 	}
 	var block bytes.Buffer
 	enc := hpack.NewEncoder(&block)
