@@ -82,6 +82,8 @@ func newWorld(t *testing.T, rest string, set ...func(*world)) *world {
 	w.client = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       30 * time.Second,
+		// a connection that is kept alive leads to the server before a reload
+		Transport: &http.Transport{DisableKeepAlives: true},
 	}
 	writePEM(t, w.path("app.pem"), "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(appKey())))
 	writePEM(t, w.path("alipay.pem"), "PUBLIC KEY", must(x509.MarshalPKIXPublicKey(&alipayKey().PublicKey)))
@@ -146,8 +148,6 @@ func (w *world) reload() {
 	if err := load(w.caddyfile()); err != nil {
 		w.t.Fatal(err)
 	}
-	// those that are kept alive lead to the server before, which closes them
-	w.client.CloseIdleConnections()
 }
 
 // restart stops Caddy and starts it again, as a new process would.

@@ -17,7 +17,7 @@ import (
 func TestLogsHoldNoSecrets(t *testing.T) {
 	w := newWorld(t, shows, func(w *world) {
 		w.log = "file " + w.path("log") + " {\nroll_disabled\n}\nlevel DEBUG"
-		w.site = "shop_timeout 200ms"
+		w.site = "shop_timeout 1s"
 	})
 	w.buy("LG1", "1.00")
 	w.Shop.setDeliver(says(500, "text/plain", "shop-secret"))

@@ -64,7 +64,7 @@ func TestShopAccepts(t *testing.T) {
 // TestShopRefuses: failure to Alipay, the event stays, and the next notice
 // brings it again under the same id.
 func TestShopRefuses(t *testing.T) {
-	w := newWorld(t, "", func(w *world) { w.site = "shop_timeout 200ms" })
+	w := newWorld(t, "", func(w *world) { w.site = "shop_timeout 1s" })
 	hanging := make(chan struct{})
 	t.Cleanup(func() { close(hanging) }) // before the shop's own clean-up waits for its handlers
 	w.Shop.Config.ErrorLog = discard

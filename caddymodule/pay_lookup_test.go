@@ -117,7 +117,7 @@ func TestBadLookUps(t *testing.T) {
 
 // TestShopFailsTheLookUp: down, hanging, broken off, too long.
 func TestShopFailsTheLookUp(t *testing.T) {
-	w := newWorld(t, shows, func(w *world) { w.site = "shop_timeout 200ms" })
+	w := newWorld(t, shows, func(w *world) { w.site = "shop_timeout 1s" })
 	hanging := make(chan struct{})
 	t.Cleanup(func() { close(hanging) })
 	w.Shop.Config.ErrorLog = discard

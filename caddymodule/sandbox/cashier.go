@@ -209,7 +209,14 @@ func (s *Sandbox) cashierView(visit *session) (cashierData, error) {
 	trade := s.trade(visit.asked.OutTradeNo)
 	data := cashierData{
 		Token: visit.token, FormToken: visit.formToken, Merchant: s.cfg.MerchantName,
-		Asked: visit.asked, Buyers: s.book.Buyers, Buyer: visit.buyer, Quit: visit.quitURL,
+		Asked: visit.asked, Quit: visit.quitURL,
+	}
+	for _, buyer := range s.book.Buyers { // copies: the page is rendered without s.mu
+		shown := *buyer
+		data.Buyers = append(data.Buyers, &shown)
+		if buyer == visit.buyer {
+			data.Buyer = &shown
+		}
 	}
 	expire := visit.asked.Expire
 	if trade != nil {
