@@ -17,7 +17,7 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterGlobalOption("alipay", parseGlobal)
-	httpcaddyfile.RegisterHandlerDirective("alipay", parseSite)
+	httpcaddyfile.RegisterDirective("alipay", parseSite)
 	// before all that could take /pay away (redir, rewrite, try_files) or shut
 	// Alipay's notices out (basic_auth, forward_auth)
 	httpcaddyfile.RegisterDirectiveOrder("alipay", httpcaddyfile.Before, "redir")
@@ -136,14 +136,19 @@ func guests(namespace string) []string {
 	return names
 }
 
-func parseSite(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+// parseSite takes no matcher: requests that it left out would reach the shop with
+// whatever headers a client made up.
+func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(Handler)
-	return handler, handler.unmarshalCaddyfile(h)
+	if err := handler.unmarshalCaddyfile(h); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(nil, handler), nil
 }
 
 // unmarshalCaddyfile reads the site's directive:
 //
-//	alipay [<matcher>] {
+//	alipay {
 //	    account      <name>
 //	    public_url   <url>
 //	    shop         <upstreams...> [{ <reverse_proxy options> }] | { <handler directives> }
@@ -163,7 +168,7 @@ func (h *Handler) unmarshalCaddyfile(helper httpcaddyfile.Helper) error {
 	durations := map[string]*caddy.Duration{"expire": &h.Expire, "shop_timeout": &h.ShopTimeout}
 	helper.Next() // the directive's name
 	if helper.NextArg() {
-		return helper.ArgErr()
+		return helper.Errf("alipay takes no matcher or argument, not %q: it has to see every request of its site", helper.Val())
 	}
 	for nesting := helper.Nesting(); helper.NextBlock(nesting); {
 		option := helper.Val()

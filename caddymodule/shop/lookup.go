@@ -50,8 +50,11 @@ func (*Lookup) CaddyModule() caddy.ModuleInfo {
 //	order <path>
 func (l *Lookup) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
-	if !d.AllArgs(&l.Path) {
+	if !d.AllArgs(&l.Path) || l.Path == "" {
 		return d.ArgErr()
+	}
+	if d.NextBlock(d.Nesting()) {
+		return d.Err("order takes a path and no block")
 	}
 	return nil
 }
