@@ -49,7 +49,7 @@ func (w *world) order(l ledger.Ledger, outTradeNo string) trade.Order {
 // wantHeld fails unless exactly these reasons are held, in this order.
 func wantHeld(t *testing.T, l ledger.Ledger, reasons ...trade.Reason) {
 	t.Helper()
-	page, err := l.Held(t.Context(), "", 0)
+	page, err := l.Held(t.Context(), ledger.HeldQuery{})
 	if err != nil {
 		t.Fatal(err)
 	}

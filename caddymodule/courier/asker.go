@@ -101,7 +101,8 @@ func (c *Courier) inquireOf(ctx context.Context, g *gateway.Gateway, o *trade.Or
 	if expires := o.Latest().ExpiresAt; !expires.IsZero() && now.After(expires) && err == nil {
 		err = c.closeExpired(ctx, g, k)
 	}
-	if err := c.ledger.AskNext(ctx, k, nextAsking(o, now, err != nil)); err != nil {
+	next := nextAsking(o, now, err != nil)
+	if _, err := c.ledger.Change(ctx, k, func(o *trade.Order) (bool, error) { return o.AskNext(next), nil }); err != nil {
 		c.trouble("cannot note that Alipay was asked", k, err)
 		return // the lease ends by itself
 	}

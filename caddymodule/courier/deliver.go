@@ -140,7 +140,7 @@ func (c *Courier) tell(ctx context.Context, d *ledger.Delivery) error {
 		return c.refused(ctx, l, d, err)
 	}
 	k := d.Order.Key()
-	if err := c.ledger.Accept(ctx, k, d.Event.Sequence); err != nil {
+	if err := c.ledger.Accept(ctx, k, d.Event.Sequence, c.now()); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -160,7 +160,10 @@ func (c *Courier) refused(ctx context.Context, l *lane, d *ledger.Delivery, refu
 	if d.Event.Sequence != d.Order.Accepted+1 {
 		d.Order.Refusals = 0 // those were of an earlier event, accepted since
 	}
-	if err := c.ledger.Refuse(ctx, k, d.Event.Sequence, now, nextTelling(&d.Order, now)); err != nil {
+	why, next := refusal.Error(), nextTelling(&d.Order, now)
+	if _, err := c.ledger.Change(ctx, k, func(o *trade.Order) (bool, error) {
+		return o.Refuse(d.Event.Sequence, why, now, next), nil
+	}); err != nil {
 		c.trouble("cannot note a refusal", k, err)
 	}
 	l.poke()

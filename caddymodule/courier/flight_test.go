@@ -155,13 +155,13 @@ type faulty struct {
 	accept, undelivered func() error
 }
 
-func (f *faulty) Accept(ctx context.Context, k trade.Key, sequence int) error {
+func (f *faulty) Accept(ctx context.Context, k trade.Key, sequence int, at time.Time) error {
 	if f.accept != nil {
 		if err := f.accept(); err != nil {
 			return err
 		}
 	}
-	return f.Ledger.Accept(ctx, k, sequence)
+	return f.Ledger.Accept(ctx, k, sequence, at)
 }
 
 func (f *faulty) Undelivered(ctx context.Context, k trade.Key) ([]ledger.Delivery, error) {

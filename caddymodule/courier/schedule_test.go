@@ -23,7 +23,7 @@ func TestTellingSchedule(t *testing.T) {
 	var gaps []time.Duration
 	for {
 		next := nextTelling(&o, at)
-		if !o.Refuse(1, at, next) {
+		if !o.Refuse(1, "it answered 500", at, next) {
 			t.Fatal("the refusal was not taken")
 		}
 		if next.IsZero() {

@@ -24,6 +24,8 @@ var (
 	ErrUnavailable = errors.New("the ledger is unavailable")
 	// ErrCursor: the cursor given to a listing is not one it has handed out.
 	ErrCursor = errors.New("not a cursor of this listing")
+	// ErrChanged: what was to be replaced is no longer what it was.
+	ErrChanged = errors.New("somebody else has changed it meanwhile")
 )
 
 // Ledger keeps one record per order, the evidence that changed it, and the
@@ -51,6 +53,14 @@ type Ledger interface {
 	// with the digest of a held item is the same item: the first is kept.
 	Record(ctx context.Context, e trade.Evidence) (Outcome, error)
 
+	// Change has change alter an order, in one transaction, and returns the order
+	// after it. It is for what is no evidence: dates of the agenda, refusals of the
+	// shop, refunds that are asked for (the methods of trade.Order). change must be
+	// pure, for it may run more than once; it reports whether it has changed
+	// anything, and its error comes back as it is, with the order unchanged.
+	// ErrNotFound: there is no such order.
+	Change(ctx context.Context, k trade.Key, change func(*trade.Order) (bool, error)) (trade.Order, error)
+
 	// Order returns one order, or ErrNotFound.
 	Order(ctx context.Context, k trade.Key) (trade.Order, error)
 	// OrderByTradeNo finds an order by Alipay's number, or ErrNotFound.
@@ -58,29 +68,29 @@ type Ledger interface {
 	// Orders lists orders by the time they were first sent to the cashier,
 	// oldest first.
 	Orders(ctx context.Context, q OrderQuery) (OrderPage, error)
+	// History is all that is kept about how an order came to be as it is, or
+	// ErrNotFound.
+	History(ctx context.Context, k trade.Key) (History, error)
 
 	// Undelivered returns the events of an order that the shop has not accepted,
 	// in sequence, each with what is needed to tell it; ErrNotFound if there is no
 	// such order.
 	Undelivered(ctx context.Context, k trade.Key) ([]Delivery, error)
 	// Accept notes that the shop has accepted the order's events up to and with
-	// the given sequence. It only ever raises the mark, and never above the
-	// order's sequence. Every later read sees it; it becomes durable with the next
-	// commit, within 50 ms at the latest: to lose it in a crash only means that an
-	// event is told twice, with the same id. ErrNotFound: there is no such order.
-	Accept(ctx context.Context, k trade.Key, sequence int) error
+	// the given sequence, and when. It only ever raises the mark, and never above
+	// the order's sequence. Every later read sees it; it becomes durable with the
+	// next commit, within 50 ms at the latest: to lose it in a crash only means that
+	// an event is told twice, with the same id. ErrNotFound: there is no such order.
+	Accept(ctx context.Context, k trade.Key, sequence int, at time.Time) error
 
-	// Refuse notes that the shop has not accepted an order's next event, and when
-	// it is to be told again; a zero next means that only a person has it told
-	// again (trade.Order.Refuse). What is out of date changes nothing.
-	Refuse(ctx context.Context, k trade.Key, sequence int, at, next time.Time) error
-	// AskNext notes that asking Alipay has settled nothing, and when to ask next;
-	// zero means no more (trade.Order.AskNext).
-	AskNext(ctx context.Context, k trade.Key, next time.Time) error
 	// Due leases orders that have something to do now to one owner, the longest
 	// overdue first. Until the lease ends or is released, nobody else is given
 	// the order for that task.
 	Due(ctx context.Context, q DueQuery) (Due, error)
+	// Lease leases one order for a task until the given time, and reports false if
+	// somebody else has it. One's own lease is prolonged. ErrNotFound: there is no
+	// such order.
+	Lease(ctx context.Context, t Task, k trade.Key, owner string, now, until time.Time) (bool, error)
 	// Release ends a lease early. One that is not held is no error.
 	Release(ctx context.Context, t Task, k trade.Key, owner string) error
 
@@ -88,8 +98,28 @@ type Ledger interface {
 	// the event with the given id ("": from the start), up to limit (as in
 	// OrderQuery). ErrNotFound: the ledger has given out no such id.
 	Events(ctx context.Context, after string, limit int) ([]JournalEntry, error)
+	// Event is one event with what is needed to tell it, or ErrNotFound.
+	Event(ctx context.Context, id string) (Delivery, error)
+
 	// Held lists what waits for a person, oldest first.
-	Held(ctx context.Context, cursor string, limit int) (HeldPage, error)
+	Held(ctx context.Context, q HeldQuery) (HeldPage, error)
+	// HeldItem is one held item, decided or not, or ErrNotFound.
+	HeldItem(ctx context.Context, id string) (trade.Held, error)
+	// Decide takes a person's decision about a held item (trade.Settle) and stores
+	// it with the record and the events that it caused, in one transaction.
+	// Besides ErrUnavailable and ErrNotFound it fails with trade.ErrDecided,
+	// ErrNotAcceptable, ErrNoMoney or ErrNeedsSite, and has then no effect.
+	// Evidence with the digest of a decided item is a repeat, and holds nothing.
+	Decide(ctx context.Context, id string, d trade.Decision) (trade.Decided, error)
+
+	// Setting is a value kept with the ledger (keys, above all), or ErrNotFound.
+	Setting(ctx context.Context, name string) ([]byte, error)
+	// SetSetting replaces the value was of a setting (nil: there is none) by value,
+	// of at most 64 KiB, or fails with ErrChanged.
+	SetSetting(ctx context.Context, name string, was, value []byte) error
+
+	// Totals are sums and counts over one app's orders, for metrics.
+	Totals(ctx context.Context, appID string) (Totals, error)
 }
 
 // Provider is what a guest module of the namespace alipay.ledger implements
@@ -111,6 +141,25 @@ type Outcome struct {
 	Repeat bool          // nothing was stored: all of it was known
 }
 
+// History is how an order came to be as it is. Its evidence comes without the raw
+// messages.
+type History struct {
+	Order    trade.Order
+	Evidence []trade.Evidence // that has changed the order, in the order of arrival
+	Events   []trade.Event    // in sequence
+	Tellings []Telling        // by sequence; events that were never told have none
+	Held     []trade.Held     // statements about this order that were held, decided or not
+}
+
+// Telling is how an event went to the shop.
+type Telling struct {
+	Sequence     int
+	AcceptedAt   time.Time // zero while it is not accepted
+	Refusals     int
+	RefusedSince time.Time // the first refusal; zero if there was none
+	Refusal      string    // why it was refused last, in the courier's words; "" if it never was
+}
+
 // Delivery is one event to be told, with the order as it stands now.
 type Delivery struct {
 	Order trade.Order
@@ -126,17 +175,18 @@ type Delivery struct {
 type Task string
 
 // The tasks: TaskTell has the shop told of the next event (TellAt), TaskAsk has
-// Alipay asked (AskAt).
+// Alipay asked about the order (AskAt), TaskRefund about a refund (RefundAt).
 const (
-	TaskTell Task = "tell"
-	TaskAsk  Task = "ask"
+	TaskTell   Task = "tell"
+	TaskAsk    Task = "ask"
+	TaskRefund Task = "refund"
 )
 
 // DueQuery asks for work.
 type DueQuery struct {
 	Task Task
 	// Subject is whose work: for TaskTell the public_url of a site, for TaskAsk
-	// an app id.
+	// and TaskRefund an app id.
 	Subject string
 	Owner   string    // who does it, unique among all processes
 	Now     time.Time // what is due up to this is given
@@ -159,6 +209,7 @@ type JournalEntry struct {
 	Key      trade.Key
 	Event    trade.Event
 	Accepted bool
+	Dead     bool // the courier has given it up; only a person has it told again
 }
 
 // Bounds of a listing's page.
@@ -185,8 +236,38 @@ type OrderPage struct {
 	Next   string // "" on the last page
 }
 
-// HeldPage is one page of what waits for a person.
+// HeldQuery selects held items.
+type HeldQuery struct {
+	AppID   string // only statements for this app; "" for all
+	Decided bool   // also those that wait for nobody any more
+	Cursor  string // next_cursor of the page before; "" for the first
+	Limit   int    // as in OrderQuery
+}
+
+// HeldPage is one page of held items.
 type HeldPage struct {
 	Held []trade.Held
 	Next string
+}
+
+// Totals are sums and counts over one app's orders. Paid, Accepted and Refunded
+// are kept up to date with each commit, from different records; what is
+// undelivered and held is counted when it is asked for. So these two hold unless
+// something was lost: Paid = Accepted + Undelivered, and Refunded = RefundedTold.
+type Totals struct {
+	Paid         trade.Amount // of all orders proved as paid
+	Refunded     trade.Amount // of all orders, as Alipay has stated
+	RefundedTold trade.Amount // the same by the events about refunds
+
+	Accepted    trade.Amount // paid, by the trade.paid events that a shop has accepted
+	Undelivered trade.Amount // paid, by those that none has accepted yet
+
+	UndeliveredEvents int       // of any kind, dead ones included
+	DeadEvents        int       // given up by the courier
+	UndeliveredSince  time.Time // when the oldest of them was caused; zero if there is none
+
+	HeldItems int          // that wait for a person
+	HeldSince time.Time    // the oldest of them; zero if there is none
+	HeldPaid  trade.Amount // what buyers have paid by them
+	Unknown   int          // refunds whose outcome is unknown
 }

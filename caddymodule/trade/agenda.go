@@ -3,7 +3,10 @@
 
 package trade
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Agenda is what is to be done about an order, and when. Attempt and Fold set the
 // first dates, the courier sets the later ones through the ledger. It is no part
@@ -12,16 +15,23 @@ type Agenda struct {
 	// TellAt is when the first event that the shop has not accepted is to be
 	// told; zero if there is none that may be told.
 	TellAt time.Time
-	// Refusals counts how often the shop has not accepted that event, and
-	// RefusedSince is when it first did not.
+	// Refusals counts how often the shop has not accepted that event, RefusedSince
+	// is when it first did not, and Refusal says why it last did not.
 	Refusals     int
 	RefusedSince time.Time
+	Refusal      string // at most maxRefusal bytes
 
 	// AskAt is when Alipay is to be asked about the order; zero if its outcome
 	// is known, or can no longer change.
 	AskAt time.Time
 	// Asked counts the answers since the latest attempt that settled nothing.
 	Asked int
+
+	// RefundAt is when Alipay is to be asked about the oldest refund whose outcome
+	// is unknown; zero if there is none. RefundTries counts the questions about it
+	// that brought no outcome.
+	RefundAt    time.Time
+	RefundTries int
 }
 
 const (
@@ -31,6 +41,9 @@ const (
 	// askGrace is how long after a buyer was sent to the cashier Alipay is first
 	// asked: before that, the trade hardly ever exists.
 	askGrace = 30 * time.Second
+	// refundGrace leaves a refund to whoever recorded it. If that process dies
+	// before it has noted the outcome, the courier takes over.
+	refundGrace = 30 * time.Second
 )
 
 // Dead reports whether events are left that only a person has told again.
@@ -43,17 +56,20 @@ func (o *Order) Accept(sequence int) bool {
 		return false
 	}
 	o.Accepted = sequence
-	o.Refusals, o.RefusedSince = 0, time.Time{}
+	o.Refusals, o.RefusedSince, o.Refusal = 0, time.Time{}, ""
 	if !o.Undelivered() {
 		o.TellAt = time.Time{}
 	}
 	return true
 }
 
+// maxRefusal bounds the reason of a refusal that is kept, in bytes.
+const maxRefusal = 200
+
 // Refuse notes that the shop has not accepted the event with the given sequence,
-// and when it is to be told next (zero: it is dead). It reports false, and does
-// nothing, if the event has been accepted since or is not the next one.
-func (o *Order) Refuse(sequence int, at, next time.Time) bool {
+// why, and when it is to be told next (zero: it is dead). It reports false, and
+// does nothing, if the event has been accepted since or is not the next one.
+func (o *Order) Refuse(sequence int, why string, at, next time.Time) bool {
 	if sequence != o.Accepted+1 || sequence > o.Sequence || o.Contradicted {
 		return false
 	}
@@ -61,6 +77,7 @@ func (o *Order) Refuse(sequence int, at, next time.Time) bool {
 		o.RefusedSince = at
 	}
 	o.Refusals++
+	o.Refusal = strings.ToValidUTF8(why[:min(len(why), maxRefusal)], "")
 	o.TellAt = next
 	return true
 }
@@ -88,6 +105,25 @@ func (o *Order) plan(events []Event, at time.Time) {
 	case o.Contradicted:
 		o.TellAt = time.Time{}
 	case len(events) > 0 && o.TellAt.IsZero(): // also after older events have died: news revives them
-		o.TellAt, o.Refusals, o.RefusedSince = at.Add(tellGrace), 0, time.Time{}
+		o.TellAt, o.Refusals, o.RefusedSince, o.Refusal = at.Add(tellGrace), 0, time.Time{}, ""
 	}
+}
+
+// planRefunds sets the date of the next unknown refund after one was settled: at
+// once, for it has waited for its turn.
+func (o *Order) planRefunds() {
+	o.RefundAt, o.RefundTries = time.Time{}, 0
+	if i := o.UnknownRefund(); i != nil {
+		o.RefundAt = i.At
+	}
+}
+
+// Revive has the next event told again now, also if the courier has given it up.
+// It reports false if there is none that may be told.
+func (o *Order) Revive(now time.Time) bool {
+	if !o.Undelivered() || o.Contradicted {
+		return false
+	}
+	o.TellAt, o.Refusals, o.RefusedSince, o.Refusal = now, 0, time.Time{}, ""
+	return true
 }

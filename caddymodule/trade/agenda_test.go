@@ -22,13 +22,13 @@ func TestAgendaOfAPayment(t *testing.T) {
 		t.Fatalf("after the payment: %+v", o.Agenda)
 	}
 	again := paidAt.Add(time.Minute)
-	if !o.Refuse(1, paidAt, again) || !o.TellAt.Equal(again) || o.Refusals != 1 || !o.RefusedSince.Equal(paidAt) {
+	if !o.Refuse(1, "no", paidAt, again) || !o.TellAt.Equal(again) || o.Refusals != 1 || !o.RefusedSince.Equal(paidAt) {
 		t.Fatalf("after a refusal: %+v", o.Agenda)
 	}
-	if o.Refuse(2, paidAt, again) || o.Refuse(0, paidAt, again) {
+	if o.Refuse(2, "no", paidAt, again) || o.Refuse(0, "no", paidAt, again) {
 		t.Fatal("an event that is not the next one was refused")
 	}
-	if !o.Refuse(1, again, time.Time{}) || !o.Dead() || !o.RefusedSince.Equal(paidAt) {
+	if !o.Refuse(1, "no", again, time.Time{}) || !o.Dead() || !o.RefusedSince.Equal(paidAt) {
 		t.Fatalf("after the last refusal: %+v", o.Agenda)
 	}
 	o, _, _ = run(o, says(trade.StatusSuccess, refunded(10, "R1")))
@@ -38,7 +38,7 @@ func TestAgendaOfAPayment(t *testing.T) {
 	if !o.Accept(1) || o.TellAt.IsZero() || !o.Undelivered() {
 		t.Fatalf("after the first of two is accepted: %+v", o.Agenda)
 	}
-	if !o.Accept(9) || o.Accepted != 2 || !o.TellAt.IsZero() || o.Accept(2) || o.Refuse(2, again, again) {
+	if !o.Accept(9) || o.Accepted != 2 || !o.TellAt.IsZero() || o.Accept(2) || o.Refuse(2, "no", again, again) {
 		t.Fatalf("after both are accepted: %+v", o)
 	}
 }
@@ -46,7 +46,7 @@ func TestAgendaOfAPayment(t *testing.T) {
 func TestAgendaOfAContradiction(t *testing.T) {
 	t.Parallel()
 	o, _, _ := run(order(t, 8888), says(trade.StatusSuccess), says(trade.StatusClosed))
-	if !o.TellAt.IsZero() || !o.AskAt.IsZero() || o.Dead() || o.AskNext(bought) || o.Refuse(1, bought, bought) {
+	if !o.TellAt.IsZero() || !o.AskAt.IsZero() || o.Dead() || o.AskNext(bought) || o.Refuse(1, "no", bought, bought) {
 		t.Fatalf("a held order still has something to do: %+v", o.Agenda)
 	}
 }

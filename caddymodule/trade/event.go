@@ -33,29 +33,3 @@ type Event struct {
 	// original may be shown to the shop. An implied event has none.
 	Direct bool
 }
-
-// Held is a signed statement that does not fit its order. It waits for a person
-// and is never told to the shop as paid.
-type Held struct {
-	ID       string // the evidence's digest: a repeat is the same item
-	Reason   Reason
-	Evidence Evidence
-	At       time.Time
-}
-
-// Reason says in one word why evidence is held.
-type Reason string
-
-// The reasons.
-const (
-	ReasonUnknownOrder   Reason = "unknown_order"
-	ReasonSeller         Reason = "seller_mismatch"
-	ReasonAmount         Reason = "amount_mismatch"
-	ReasonOlderPrice     Reason = "older_price"
-	ReasonPaidAfterClose Reason = "paid_after_closed"
-	ReasonClosedAfterPay Reason = "closed_after_paid"
-	ReasonSecondTrade    Reason = "second_trade_paid"
-	ReasonRefundSum      Reason = "refund_sum_mismatch"
-	ReasonContradicted   Reason = "order_contradicted"
-	ReasonIncomplete     Reason = "incomplete_statement"
-)

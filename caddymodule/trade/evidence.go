@@ -29,7 +29,10 @@ type Evidence struct {
 	Refunded Amount
 	// RefundAmountMissing: the statement speaks of a refund and names no sum.
 	RefundAmountMissing bool
-	RefundRequestNo     string // out_request_no; out_biz_no in a notify
+	// RefundAmount is what this one refund moved, for statements that name no sum
+	// (alipay.trade.fastpay.refund.query); else 0.
+	RefundAmount    Amount
+	RefundRequestNo string // out_request_no; out_biz_no in a notify
 
 	PaidAt     time.Time // gmt_payment, send_pay_date
 	RefundedAt time.Time // gmt_refund
@@ -47,7 +50,14 @@ type Evidence struct {
 // proves reports whether the statement says that the buyer has paid. A refund
 // proves the payment that it gives back.
 func (e *Evidence) proves() bool {
-	return e.Status == StatusSuccess || e.Status == StatusFinished || e.Refunded > 0 || e.RefundAmountMissing
+	return e.Status == StatusSuccess || e.Status == StatusFinished || e.Refunded > 0 || e.RefundAmount > 0 || e.RefundAmountMissing
+}
+
+// unpriced reports whether the statement may differ from the order in its total:
+// a query's answer about an unpaid trade may be about an older price, and an
+// answer to a refund names no total.
+func (e *Evidence) unpriced() bool {
+	return e.Source == SourceQuery && !e.proves() || e.Source == SourceRefund && e.Total == 0
 }
 
 // endsUnpaid reports whether the statement says that the trade was closed and

@@ -25,6 +25,9 @@ type Result struct {
 //
 // A zero Order stands for an order that was never sent to the cashier.
 func Fold(o Order, e Evidence) Result {
+	if e.Refunded == 0 && e.RefundAmount > 0 {
+		e.Refunded = o.endsAt(e.RefundRequestNo, e.RefundAmount)
+	}
 	if reason := misfit(&o, &e); reason != "" {
 		return hold(o, e, reason, false)
 	}
@@ -57,7 +60,7 @@ func misfit(o *Order, e *Evidence) Reason {
 	if want := o.Latest().SellerID; want != "" && e.SellerID != "" && e.SellerID != want {
 		return ReasonSeller
 	}
-	if e.Total != o.Total && (e.Source != SourceQuery || e.proves()) {
+	if e.Total != o.Total && !e.unpriced() {
 		if !o.Paid && slices.ContainsFunc(o.Attempts, func(a Attempt) bool { return a.Total == e.Total }) {
 			return ReasonOlderPrice
 		}
@@ -119,6 +122,7 @@ func learn(o Order, e *Evidence) Order {
 	}
 	if e.Refunded > 0 {
 		o.Refunds = joinRefund(o.Refunds, Refund{RequestNo: e.RefundRequestNo, Sum: e.Refunded, At: e.RefundedAt})
+		o.settleIntents(e)
 	}
 	switch mine := standing(e.proves(), e.endsUnpaid(), true); {
 	case mine > before: // a stronger statement: its names replace provisional ones
@@ -164,7 +168,7 @@ func caused(prev, next *Order, e *Evidence) []Event {
 		plain := e.Status == StatusSuccess && e.Refunded == 0
 		add(EventPaid, StatusSuccess, 0, plain)
 	}
-	if len(next.Refunds) > len(prev.Refunds) {
+	if len(next.Refunds) > len(prev.Refunds) || next.Refunded() > prev.Refunded() {
 		add(EventRefund, next.Status(), next.Refunded(), true)
 	}
 	if next.Finished && !prev.Finished {
@@ -176,27 +180,15 @@ func caused(prev, next *Order, e *Evidence) []Event {
 	return events
 }
 
-// joinRefund adds a refund, which its sum identifies: each refund moves money,
-// so no two of one trade end at the same sum, and every source states the sum.
-func joinRefund(refunds []Refund, r Refund) []Refund {
-	i, known := slices.BinarySearchFunc(refunds, r.Sum, func(have Refund, sum Amount) int {
-		return int(have.Sum - sum)
-	})
-	refunds = slices.Clone(refunds)
-	if !known {
-		return slices.Insert(refunds, i, r)
-	}
-	refunds[i].RequestNo = join(refunds[i].RequestNo, r.RequestNo)
-	refunds[i].At = earliest(refunds[i].At, r.At)
-	return refunds
-}
-
 func sameFacts(a, b *Order) bool {
 	return a.TradeNo == b.TradeNo && a.SellerID == b.SellerID && a.BuyerID == b.BuyerID &&
 		a.PaidAt.Equal(b.PaidAt) && a.ClosedAt.Equal(b.ClosedAt) && a.Source == b.Source &&
 		a.Waiting == b.Waiting && a.Paid == b.Paid && a.Finished == b.Finished && a.Closed == b.Closed &&
 		slices.EqualFunc(a.Refunds, b.Refunds, func(x, y Refund) bool {
 			return x.RequestNo == y.RequestNo && x.Sum == y.Sum && x.At.Equal(y.At)
+		}) &&
+		slices.EqualFunc(a.Intents, b.Intents, func(x, y RefundIntent) bool {
+			return x.RequestNo == y.RequestNo && x.Outcome == y.Outcome
 		})
 }
 

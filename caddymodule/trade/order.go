@@ -26,15 +26,9 @@ type Attempt struct {
 	Count     int       // how often the buyer was sent with these same terms
 }
 
-// Refund is one refund that Alipay has stated.
-type Refund struct {
-	RequestNo string // out_request_no, "" if no statement named it
-	Sum       Amount // refunded in total up to and with this refund
-	At        time.Time
-}
-
-// Order is all that is known of one out_trade_no. Everything below Attempts is
-// derived from evidence by Fold alone.
+// Order is all that is known of one out_trade_no. Attempts and Intents are what
+// we have asked for; what stands between them and Sequence is derived from
+// evidence by Fold, and a person's Decision, alone.
 type Order struct {
 	AppID      string
 	OutTradeNo string
@@ -59,6 +53,8 @@ type Order struct {
 	// Contradicted: signed statements exclude each other (paid and closed
 	// unpaid, two trades paid). Nothing more is told until a person decides.
 	Contradicted bool
+
+	Intents []RefundIntent // refunds asked for, oldest first
 
 	Sequence int // events caused so far
 	Accepted int // events the shop has accepted: those with a Sequence up to this

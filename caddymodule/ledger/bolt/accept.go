@@ -131,7 +131,7 @@ func (v overlay) apply(o *trade.Order) {
 
 // Accept implements ledger.Ledger. A sequence above the order's counts as the
 // order's, one below what is accepted changes nothing.
-func (l *Ledger) Accept(ctx context.Context, k trade.Key, sequence int) error {
+func (l *Ledger) Accept(ctx context.Context, k trade.Key, sequence int, _ time.Time) error {
 	o, err := l.Order(ctx, k)
 	if err != nil {
 		return err

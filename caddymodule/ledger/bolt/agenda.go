@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
@@ -133,31 +134,49 @@ func parseDue(key []byte) (at time.Time, id uint64) {
 	return at, binary.BigEndian.Uint64(key[13:])
 }
 
-// Refuse implements ledger.Ledger.
-func (l *Ledger) Refuse(ctx context.Context, k trade.Key, sequence int, at, next time.Time) error {
-	return l.replan(ctx, k, func(o *trade.Order) bool { return o.Refuse(sequence, micros(at), micros(next)) })
-}
-
-// AskNext implements ledger.Ledger.
-func (l *Ledger) AskNext(ctx context.Context, k trade.Key, next time.Time) error {
-	return l.replan(ctx, k, func(o *trade.Order) bool { return o.AskNext(micros(next)) })
-}
-
-func (l *Ledger) replan(ctx context.Context, k trade.Key, change func(*trade.Order) bool) error {
+// Change implements ledger.Ledger.
+func (l *Ledger) Change(ctx context.Context, k trade.Key, change func(*trade.Order) (bool, error)) (trade.Order, error) {
 	if err := checkKey(k); err != nil {
-		return err
+		return trade.Order{}, err
 	}
-	return l.submit(ctx, func(g *group) error {
-		e, err := g.entry(k)
-		if err != nil {
-			return err
-		}
-		if e.id == 0 {
-			return ledger.ErrNotFound
-		}
-		if change(&e.Order) {
-			e.marked = true
-		}
-		return nil
+	marks := l.accepts.at()
+	var o trade.Order
+	err := l.submit(ctx, func(g *group) (err error) {
+		o, err = g.change(k, change)
+		return err
 	})
+	if err != nil {
+		return trade.Order{}, err
+	}
+	o = given(o)
+	marks.apply(&o)
+	return o, nil
+}
+
+func (g *group) change(k trade.Key, change func(*trade.Order) (bool, error)) (trade.Order, error) {
+	e, err := g.entry(k)
+	if err != nil {
+		return trade.Order{}, err
+	}
+	if e.id == 0 {
+		return trade.Order{}, ledger.ErrNotFound
+	}
+	next := given(e.Order)
+	changed, err := change(&next)
+	if err != nil || !changed {
+		return e.Order, err
+	}
+	agenda := next.Agenda
+	next.Agenda, next.UpdatedAt = e.Agenda, micros(next.UpdatedAt)
+	e.dirty = e.dirty || !reflect.DeepEqual(next, e.Order)
+	next.Agenda = agendaTimes(agenda)
+	e.Order, e.marked = next, true
+	return next, nil
+}
+
+func agendaTimes(a trade.Agenda) trade.Agenda {
+	for _, t := range []*time.Time{&a.TellAt, &a.RefusedSince, &a.AskAt, &a.RefundAt} {
+		*t = micros(*t)
+	}
+	return a
 }

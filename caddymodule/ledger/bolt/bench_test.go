@@ -112,7 +112,7 @@ func BenchmarkRecord(b *testing.B) {
 				if err != nil {
 					return err
 				}
-				return l.Accept(ctx, out.Order.Key(), out.Order.Sequence)
+				return l.Accept(ctx, out.Order.Key(), out.Order.Sequence, time.Now())
 			})
 			b.StopTimer()
 			b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-µs/op")

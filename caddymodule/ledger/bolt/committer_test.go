@@ -109,7 +109,7 @@ func TestGroupIsShared(t *testing.T) {
 	}
 	a, errA := l.Order(t.Context(), testKey("A"))
 	_, errB := l.Order(t.Context(), testKey("B"))
-	held, errHeld := l.Held(t.Context(), "", 0)
+	held, errHeld := l.Held(t.Context(), ledger.HeldQuery{})
 	if err := errors.Join(errA, errB, errHeld); err != nil || a.Sequence != 2 || len(held.Held) != 1 || l.commits.Load() != 1 {
 		t.Errorf("%v: order %+v, %d held, %d commits", err, a, len(held.Held), l.commits.Load())
 	}
@@ -342,7 +342,7 @@ func TestAcceptedMarkIsWrittenInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := l.commits.Load()
-	if err := l.Accept(t.Context(), testKey("A"), 1); err != nil {
+	if err := l.Accept(t.Context(), testKey("A"), 1, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for undelivered(t, l.Ledger) > 0 {
@@ -357,7 +357,7 @@ func TestAcceptedMarkIsWrittenInTime(t *testing.T) {
 	if _, err := slow.Record(t.Context(), testPaid("A")); err != nil {
 		t.Fatal(err)
 	}
-	if err := slow.Accept(t.Context(), testKey("A"), 1); err != nil {
+	if err := slow.Accept(t.Context(), testKey("A"), 1, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if n := undelivered(t, slow.Ledger); n != 1 {
@@ -399,7 +399,7 @@ func TestClose(t *testing.T) {
 	if _, err := l.Record(t.Context(), refund); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Accept(t.Context(), testKey("A"), 1); err != nil {
+	if err := l.Accept(t.Context(), testKey("A"), 1, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -414,7 +414,7 @@ func TestClose(t *testing.T) {
 	if o, err := broken.Order(t.Context(), testKey("A")); err != nil || o.Accepted != 1 {
 		t.Errorf("after Close: %+v, %v", o, err)
 	}
-	if err := broken.Accept(t.Context(), testKey("A"), 2); err != nil {
+	if err := broken.Accept(t.Context(), testKey("A"), 2, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := broken.Close(); !errors.Is(err, ledger.ErrUnavailable) {

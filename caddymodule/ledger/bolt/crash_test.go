@@ -50,7 +50,7 @@ func shown(t *testing.T, l *Ledger) (all []any) {
 	t.Helper()
 	orders, err1 := l.Orders(t.Context(), ledger.OrderQuery{})
 	events, err2 := l.Events(t.Context(), "", 0)
-	held, err3 := l.Held(t.Context(), "", 0)
+	held, err3 := l.Held(t.Context(), ledger.HeldQuery{})
 	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}

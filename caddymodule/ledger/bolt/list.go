@@ -144,10 +144,10 @@ func (v *view) journalEntry(key, data []byte, marks overlay) (ledger.JournalEntr
 }
 
 // Held implements ledger.Ledger.
-func (l *Ledger) Held(ctx context.Context, cursor string, limit int) (page ledger.HeldPage, err error) {
+func (l *Ledger) Held(ctx context.Context, q ledger.HeldQuery) (page ledger.HeldPage, err error) {
 	from := uint64(0)
-	if cursor != "" {
-		after, ok := parsePublic(heldCursor, cursor, l.salt)
+	if q.Cursor != "" {
+		after, ok := parsePublic(heldCursor, q.Cursor, l.salt)
 		if !ok {
 			return page, ledger.ErrCursor
 		}
@@ -157,7 +157,7 @@ func (l *Ledger) Held(ctx context.Context, cursor string, limit int) (page ledge
 		c := v.tx.Bucket(bucketHeld).Cursor()
 		last := uint64(0)
 		for k, _ := c.Seek(idKey(from)); k != nil; k, _ = c.Next() {
-			if len(page.Held) == pageLimit(limit) {
+			if len(page.Held) == pageLimit(q.Limit) {
 				page.Next = public(heldCursor, last, l.salt)
 				return nil
 			}

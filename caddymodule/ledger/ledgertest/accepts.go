@@ -23,7 +23,7 @@ func (s *subject) threeEvents(number string) trade.Key {
 
 func (s *subject) accept(k trade.Key, sequence int) {
 	s.Helper()
-	if err := s.Accept(s.Context(), k, sequence); err != nil {
+	if err := s.Accept(s.Context(), k, sequence, bought); err != nil {
 		s.Fatalf("accepting %v up to %d: %v", k, sequence, err)
 	}
 }

@@ -61,7 +61,7 @@ func telling(s *subject) {
 		s.Fatal(err)
 	}
 	later := due.Add(time.Hour)
-	if err := s.Refuse(s.Context(), k, 1, due, later); err != nil {
+	if err := s.refuse(k, 1, due, later); err != nil {
 		s.Fatal(err)
 	}
 	s.reopen()
@@ -71,7 +71,7 @@ func telling(s *subject) {
 	s.wantDue(ledger.TaskTell, site, "one", later.Add(-time.Second))
 	s.accept(k, 1)
 	s.wantDue(ledger.TaskTell, site, "one", later.Add(time.Hour))
-	if err := s.Refuse(s.Context(), k, 1, later, later.Add(time.Hour)); err != nil {
+	if err := s.refuse(k, 1, later, later.Add(time.Hour)); err != nil {
 		s.Fatal(err)
 	}
 	if o := s.order(k); !o.TellAt.IsZero() || o.Undelivered() {
@@ -99,12 +99,12 @@ func asking(s *subject) {
 		s.Fatalf("due: %v", all)
 	}
 	for _, number := range []string{"A", "B"} {
-		if err := s.AskNext(s.Context(), order(number), late.Add(time.Hour)); err != nil {
+		if err := s.askNext(order(number), late.Add(time.Hour)); err != nil {
 			s.Fatal(err)
 		}
 	}
 	s.record(says(order("A"), trade.StatusSuccess))
-	if err := s.AskNext(s.Context(), order("A"), late); err != nil {
+	if err := s.askNext(order("A"), late); err != nil {
 		s.Fatal(err)
 	}
 	s.reopen()
@@ -119,14 +119,24 @@ func asking(s *subject) {
 	if o := s.order(order("B")); o.Asked != 1 {
 		s.Errorf("asked %d times", o.Asked)
 	}
-	if err := s.AskNext(s.Context(), order("B"), time.Time{}); err != nil {
+	if err := s.askNext(order("B"), time.Time{}); err != nil {
 		s.Fatal(err)
 	}
 	if o := s.order(order("B")); !o.AskAt.IsZero() || o.Asked != 2 {
 		s.Errorf("no more questions: %+v", o.Agenda)
 	}
-	err := s.AskNext(s.Context(), order("X"), later)
-	if err2 := s.Refuse(s.Context(), order("X"), 1, later, later); !errors.Is(err, ledger.ErrNotFound) || !errors.Is(err2, ledger.ErrNotFound) {
+	err := s.askNext(order("X"), later)
+	if err2 := s.refuse(order("X"), 1, later, later); !errors.Is(err, ledger.ErrNotFound) || !errors.Is(err2, ledger.ErrNotFound) {
 		s.Errorf("an unknown order: %v, %v", err, err2)
 	}
+}
+
+func (s *subject) refuse(k trade.Key, sequence int, at, next time.Time) error {
+	_, err := s.Change(s.Context(), k, func(o *trade.Order) (bool, error) { return o.Refuse(sequence, "it answered 500", at, next), nil })
+	return err
+}
+
+func (s *subject) askNext(k trade.Key, next time.Time) error {
+	_, err := s.Change(s.Context(), k, func(o *trade.Order) (bool, error) { return o.AskNext(next), nil })
+	return err
 }

@@ -65,7 +65,7 @@ func unknownNames(s *subject) {
 		_, errOrder := s.Order(s.Context(), k)
 		_, errUndelivered := s.Undelivered(s.Context(), k)
 		for call, err := range map[string]error{
-			"Order": errOrder, "Undelivered": errUndelivered, "Accept": s.Accept(s.Context(), k, 1),
+			"Order": errOrder, "Undelivered": errUndelivered, "Accept": s.Accept(s.Context(), k, 1, bought),
 		} {
 			if !errors.Is(err, ledger.ErrNotFound) {
 				s.Errorf("%s of %v: %v", call, k, err)

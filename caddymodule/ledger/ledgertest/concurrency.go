@@ -138,7 +138,7 @@ func (s *subject) readAndAccept(k trade.Key) error {
 			}
 		}
 		sequence, accepted = o.Sequence, max(o.Sequence-1, 0)
-		if err := s.Accept(s.Context(), k, accepted); err != nil {
+		if err := s.Accept(s.Context(), k, accepted, bought); err != nil {
 			return err
 		}
 	}
@@ -159,7 +159,7 @@ func manyOrders(s *subject) {
 			if caused[i], errs[i] = s.tellAll(life(k), uint64(i)); errs[i] != nil {
 				return
 			}
-			errs[i] = s.Accept(s.Context(), k, 5)
+			errs[i] = s.Accept(s.Context(), k, 5, bought)
 		})
 	}
 	wg.Wait()

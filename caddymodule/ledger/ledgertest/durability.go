@@ -78,8 +78,8 @@ func calls(ctx context.Context, l ledger.Ledger, k trade.Key) map[string]error {
 	_, errs["Orders"] = l.Orders(ctx, ledger.OrderQuery{})
 	_, errs["Undelivered"] = l.Undelivered(ctx, k)
 	_, errs["Events"] = l.Events(ctx, "", 1)
-	_, errs["Held"] = l.Held(ctx, "", 1)
-	errs["Accept"] = l.Accept(ctx, k, 1)
+	_, errs["Held"] = l.Held(ctx, ledger.HeldQuery{Limit: 1})
+	errs["Accept"] = l.Accept(ctx, k, 1, bought)
 	return errs
 }
 

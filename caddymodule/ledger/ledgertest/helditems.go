@@ -6,6 +6,7 @@ package ledgertest
 import (
 	"time"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -101,7 +102,7 @@ func heldIsListed(s *subject) {
 		want = append(want, *s.record(says(order(number), trade.StatusSuccess)).Held)
 	}
 	same(s, "the held list in pages", s.held(), want)
-	page, err := s.Held(s.Context(), "", 0)
+	page, err := s.Held(s.Context(), ledger.HeldQuery{})
 	if err != nil || page.Next != "" {
 		s.Fatalf("the last page: %+v, %v", page, err)
 	}

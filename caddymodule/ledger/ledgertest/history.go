@@ -139,7 +139,7 @@ func (m *model) record(t *rapid.T) {
 func (m *model) accept(t *rapid.T) {
 	k := m.key(t)
 	sequence := rapid.IntRange(0, 6).Draw(t, "sequence")
-	err := m.s.Accept(t.Context(), k, sequence)
+	err := m.s.Accept(t.Context(), k, sequence, bought)
 	o := m.orders[k]
 	if o == nil {
 		if !errors.Is(err, ledger.ErrNotFound) {

@@ -209,7 +209,7 @@ func (s *subject) held() []trade.Held {
 
 func allHeld(ctx context.Context, l ledger.Ledger, limit int) (all []trade.Held, err error) {
 	for cursor := ""; ; {
-		page, err := l.Held(ctx, cursor, limit)
+		page, err := l.Held(ctx, ledger.HeldQuery{Cursor: cursor, Limit: limit})
 		if err != nil {
 			return all, err
 		}

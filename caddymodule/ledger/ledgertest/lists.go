@@ -127,7 +127,7 @@ func limits(s *subject) {
 	}
 	for limit, want := range map[int]int{0: ledger.DefaultLimit, -1: ledger.DefaultLimit, 7: 7, n: ledger.MaxLimit, 1 << 30: ledger.MaxLimit} {
 		orders, err1 := s.Orders(s.Context(), ledger.OrderQuery{Limit: limit})
-		held, err2 := s.Held(s.Context(), "", limit)
+		held, err2 := s.Held(s.Context(), ledger.HeldQuery{Limit: limit})
 		events, err3 := s.Events(s.Context(), "", limit)
 		if err := errors.Join(err1, err2, err3); err != nil {
 			s.Fatal(err)
@@ -147,7 +147,7 @@ func foreignCursors(s *subject) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	held, err := s.Held(s.Context(), "", 1)
+	held, err := s.Held(s.Context(), ledger.HeldQuery{Limit: 1})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func foreignCursors(s *subject) {
 		}
 	}
 	for _, cursor := range append(bad, event, page.Next) {
-		if _, err := s.Held(s.Context(), cursor, 1); !errors.Is(err, ledger.ErrCursor) {
+		if _, err := s.Held(s.Context(), ledger.HeldQuery{Cursor: cursor, Limit: 1}); !errors.Is(err, ledger.ErrCursor) {
 			s.Errorf("Held at %q: %v", cursor, err)
 		}
 	}

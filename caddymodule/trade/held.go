@@ -1,0 +1,165 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package trade
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// Held is a signed statement that does not fit its order. It waits for a person
+// and is never told to the shop as paid.
+type Held struct {
+	ID       string // the evidence's digest: a repeat is the same item
+	Reason   Reason
+	Evidence Evidence
+	At       time.Time
+	Decision Decision
+}
+
+// Reason says in one word why evidence is held.
+type Reason string
+
+// The reasons.
+const (
+	ReasonUnknownOrder   Reason = "unknown_order"
+	ReasonSeller         Reason = "seller_mismatch"
+	ReasonAmount         Reason = "amount_mismatch"
+	ReasonOlderPrice     Reason = "older_price"
+	ReasonPaidAfterClose Reason = "paid_after_closed"
+	ReasonClosedAfterPay Reason = "closed_after_paid"
+	ReasonSecondTrade    Reason = "second_trade_paid"
+	ReasonRefundSum      Reason = "refund_sum_mismatch"
+	ReasonContradicted   Reason = "order_contradicted"
+	ReasonIncomplete     Reason = "incomplete_statement"
+)
+
+// Decide is what a person can decide about a held statement.
+type Decide string
+
+// The decisions.
+const (
+	DecideNone    Decide = ""        // it waits
+	DecideAccept  Decide = "accept"  // it is folded in spite of its reason, and told
+	DecideRefund  Decide = "refund"  // its trade is refunded in full at Alipay
+	DecideDismiss Decide = "dismiss" // nothing is done about it
+)
+
+// Decision is a person's decision about a held statement.
+type Decision struct {
+	Word Decide
+	At   time.Time
+	// PublicURL is the site that an order is accepted for that was never sent to
+	// the cashier; else it is not used.
+	PublicURL string
+
+	// Of a refund only: its out_request_no, its outcome, and Alipay's sub_code if
+	// it failed.
+	RequestNo string
+	Outcome   RefundOutcome
+	Failure   string
+}
+
+// Reasons why a decision is not taken.
+var (
+	ErrDecided       = errors.New("this has been decided otherwise already")
+	ErrNotAcceptable = errors.New("this statement cannot be accepted: it contradicts what the shop was told; refund or dismiss it")
+	ErrNoMoney       = errors.New("this statement is about no payment; there is nothing to refund")
+	ErrNeedsSite     = errors.New("this order was never sent to the cashier; say for which site's public_url it is accepted")
+)
+
+// Decided is what a decision did.
+type Decided struct {
+	Result
+	Item Held // with the decision
+	// News is false if the very decision had been taken before.
+	News bool
+}
+
+// Settle takes a person's decision about a held statement of the order o. To
+// decide the same again changes nothing, but for a refund: its outcome may become
+// known, and one that failed may be tried again or be decided otherwise. An order
+// that the statement has contradicted may be told of again, unless others of its
+// contradictions are still undecided.
+func Settle(o Order, h Held, d Decision, others bool) (Decided, error) {
+	was := h.Decision
+	switch {
+	case was.Word == DecideNone, was.Word == DecideRefund && was.Outcome == RefundFailed:
+	case was.Word == DecideRefund && d.Word == DecideRefund:
+		if was.Outcome == d.Outcome || was.Outcome == RefundSucceeded {
+			return Decided{Result: Result{Order: o}, Item: h}, nil
+		}
+	case was.Word == d.Word:
+		return Decided{Result: Result{Order: o}, Item: h}, nil
+	default:
+		return Decided{}, ErrDecided
+	}
+	if d.Word == DecideRefund && !h.Evidence.proves() {
+		return Decided{}, ErrNoMoney
+	}
+	h.Decision = d
+	freed := o
+	if h.Contradicts() && !others && (d.Word != DecideRefund || d.Outcome == RefundSucceeded) {
+		freed.Contradicted = false
+	}
+	if d.Word == DecideAccept {
+		r, err := accept(freed, h, d)
+		return Decided{Result: r, Item: h, News: true}, err
+	}
+	if freed.Contradicted != o.Contradicted {
+		freed.UpdatedAt = later(o.UpdatedAt, d.At)
+		freed.Revive(d.At)
+	}
+	return Decided{Result: Result{Order: freed, Changed: freed.Contradicted != o.Contradicted}, Item: h, News: true}, nil
+}
+
+// Contradicts reports whether the statement marks its order as contradicted.
+func (h *Held) Contradicts() bool {
+	return h.Reason == ReasonPaidAfterClose || h.Reason == ReasonClosedAfterPay || h.Reason == ReasonSecondTrade
+}
+
+// Waits reports whether the statement waits for a person, or for the outcome of
+// the refund that a person has decided on.
+func (h *Held) Waits() bool {
+	return h.Decision.Word == DecideNone || h.Decision.Word == DecideRefund && h.Decision.Outcome != RefundSucceeded
+}
+
+// accept folds a held statement in as if the order had been made for it.
+func accept(o Order, h Held, d Decision) (Result, error) {
+	e := h.Evidence
+	if !e.proves() || o.Paid && h.Reason != ReasonContradicted {
+		return Result{}, ErrNotAcceptable
+	}
+	switch h.Reason {
+	case ReasonUnknownOrder:
+		if !o.Exists() && d.PublicURL == "" {
+			return Result{}, ErrNeedsSite
+		}
+		if !o.Exists() {
+			o.AppID, o.OutTradeNo, o.CreatedAt = e.AppID, e.OutTradeNo, d.At
+			o.Attempts = []Attempt{{Total: e.Total, PublicURL: d.PublicURL, Channel: "unknown", At: d.At, Count: 1}}
+		}
+	case ReasonSeller, ReasonAmount, ReasonOlderPrice, ReasonPaidAfterClose, ReasonContradicted:
+	default:
+		return Result{}, ErrNotAcceptable
+	}
+	if a := o.Latest(); h.Reason != ReasonContradicted {
+		// what was accepted are the terms from now on, or its next notice would be held
+		a.Total, a.At = e.Total, d.At
+		if e.SellerID != "" {
+			a.SellerID = e.SellerID
+		}
+		o.Attempts = append(slices.Clone(o.Attempts[max(0, len(o.Attempts)-maxAttempts+1):]), a)
+		o.Total = e.Total
+		o.Closed = false
+	}
+	e.ReceivedAt = d.At
+	r := Fold(o, e)
+	if r.Held != nil {
+		return Result{}, ErrNotAcceptable
+	}
+	r.Changed = true
+	return r, nil
+}
