@@ -4,6 +4,7 @@
 package gateway
 
 import (
+	"crypto"
 	"crypto/md5" //nolint:gosec // Alipay defines its serial numbers so; nothing is secured by it
 	"crypto/rsa"
 	"crypto/x509"
@@ -82,9 +83,10 @@ func CertificateKey(certs []*x509.Certificate) (AlipayKey, error) {
 
 // MatchAppCert checks that the app's certificate was made for the app's private
 // key. Only Alipay would say so otherwise, to the first buyer.
-func MatchAppCert(cert *x509.Certificate, key *rsa.PrivateKey) error {
+func MatchAppCert(cert *x509.Certificate, key crypto.Signer) error {
 	public, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok || !sameKey(public, &key.PublicKey) {
+	own, isRSA := key.Public().(*rsa.PublicKey)
+	if !ok || !isRSA || !sameKey(public, own) {
 		return errors.New("app_cert and app_private_key do not belong together: give the private key that was made with the certificate request")
 	}
 	return nil

@@ -5,31 +5,24 @@ package gateway
 
 import (
 	"context"
-	"crypto"
-	"crypto/rsa"
 	"net/http"
 	"net/url"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/smartwalle/alipay/v3"
-	"github.com/smartwalle/nsign"
-
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
-// Gateway is one app's way to Alipay. Safe for concurrent use; a changed
-// configuration takes a new one.
+// Gateway is one app's way to Alipay. Safe for concurrent use. Its keys can be
+// replaced (Rekey); whatever else changes takes a new one.
 type Gateway struct {
-	appID    string
-	certs    map[string]string // parameters of certificate mode
-	url      string
-	client   *http.Client
-	owned    *http.Transport // nil if it was configured
-	sdk      *alipay.Client
-	verifier *Verifier
-	own      *rsa.PublicKey // the app's, for Diagnose
-	now      func() time.Time
+	appID  string
+	keys   atomic.Pointer[keyring]
+	url    string
+	client *http.Client
+	owned  *http.Transport // nil if it was configured
+	now    func() time.Time
 
 	// signing lets GOMAXPROCS signatures be made at a time, first come, first
 	// served: a burst of 0.7 ms computations starves Go's network poller.
@@ -38,10 +31,7 @@ type Gateway struct {
 
 // New checks the configuration and makes a Gateway. It makes no call.
 func New(c Config) (*Gateway, error) {
-	if err := c.check(); err != nil {
-		return nil, err
-	}
-	verifier, err := NewVerifier(c.AppID, c.AlipayKeys...)
+	keys, err := newKeyring(&c)
 	if err != nil {
 		return nil, err
 	}
@@ -49,17 +39,10 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.PrivateKey.Precompute()
-	g := &Gateway{
-		appID: c.AppID, url: address, verifier: verifier, now: c.Now,
-		own:     &c.PrivateKey.PublicKey,
-		signing: make(chan struct{}, runtime.GOMAXPROCS(0)),
-	}
+	g := &Gateway{appID: c.AppID, url: address, now: c.Now, signing: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	g.keys.Store(keys)
 	if g.now == nil {
 		g.now = time.Now
-	}
-	if c.AppCertSN != "" {
-		g.certs = map[string]string{"app_cert_sn": c.AppCertSN, "alipay_root_cert_sn": c.AlipayRootCertSN}
 	}
 	transport := c.Transport
 	if transport == nil {
@@ -67,22 +50,11 @@ func New(c Config) (*Gateway, error) {
 		transport = g.owned
 	}
 	g.client = newClient(transport)
-	signer := nsign.New(
-		nsign.WithMethod(nsign.NewRSAMethod(crypto.SHA256, c.PrivateKey, nil)),
-		nsign.WithEncoder(alipay.Encoder{}),
-	)
-	// The SDK only builds and signs. It never sees an answer, and its own client
-	// is one that cannot make a call.
-	g.sdk, err = alipay.NewWithSigner(c.AppID, signer, true,
-		alipay.WithTimeLocation(trade.Zone), alipay.WithHTTPClient(&http.Client{Transport: noCalls{}}))
-	if err != nil {
-		return nil, err
-	}
 	return g, nil
 }
 
 // Verifier checks what is sent to this app.
-func (g *Gateway) Verifier() *Verifier { return g.verifier }
+func (g *Gateway) Verifier() *Verifier { return g.keys.Load().verifier }
 
 // AppID is the app's number.
 func (g *Gateway) AppID() string { return g.appID }
@@ -104,7 +76,8 @@ func (g *Gateway) sign(ctx context.Context, method string, system map[string]str
 	for key, value := range system {
 		payload.AddParam(key, value)
 	}
-	for key, value := range g.certs {
+	keys := g.keys.Load()
+	for key, value := range keys.certs {
 		payload.AddParam(key, value)
 	}
 	for key, value := range biz {
@@ -116,5 +89,5 @@ func (g *Gateway) sign(ctx context.Context, method string, system map[string]str
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return g.sdk.URLValues(payload)
+	return keys.sdk.URLValues(payload)
 }

@@ -15,7 +15,7 @@ func (g *Gateway) CloseTrade(ctx context.Context, outTradeNo string) error {
 	if err != nil {
 		return err
 	}
-	a, err := g.verifier.readAnswer(method, body)
+	a, err := g.Verifier().readAnswer(method, body)
 	if err != nil {
 		return err
 	}

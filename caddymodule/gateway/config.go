@@ -4,6 +4,7 @@
 package gateway
 
 import (
+	"crypto"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -22,13 +23,17 @@ const (
 // Config is one app's account at Alipay.
 type Config struct {
 	AppID      string
-	PrivateKey *rsa.PrivateKey // the app's, at least 2048 bits
-	AlipayKeys []AlipayKey     // one to four; see NewVerifier
+	PrivateKey crypto.Signer // the app's: RSA of at least 2048 bits, perhaps kept elsewhere
+	AlipayKeys []AlipayKey   // one to four; see NewVerifier
 
 	// AppCertSN and AlipayRootCertSN are sent in certificate mode, and must be
 	// empty in public key mode, where sending them fails payments.
 	AppCertSN        string
 	AlipayRootCertSN string
+
+	// EncryptKey encrypts biz_content and decrypts answers (接口内容加密, document
+	// 02mse3): an AES key of 16, 24 or 32 bytes; nil leaves them plain.
+	EncryptKey []byte
 
 	URL string // as GatewayURL returns it; "" is Production
 
@@ -79,11 +84,20 @@ func (c *Config) check() error {
 	if c.PrivateKey == nil {
 		return errors.New("app_private_key is missing")
 	}
-	if err := checkBits(&c.PrivateKey.PublicKey); err != nil {
+	own, ok := c.PrivateKey.Public().(*rsa.PublicKey)
+	if !ok {
+		return errors.New("app_private_key is not an RSA key: RSA2 needs one")
+	}
+	if err := checkBits(own); err != nil {
 		return fmt.Errorf("app_private_key: %w", err)
 	}
+	switch len(c.EncryptKey) {
+	case 0, 16, 24, 32:
+	default:
+		return fmt.Errorf("encrypt_key has %d bytes; an AES key has 16, 24 or 32: copy it from the console's 接口内容加密方式", len(c.EncryptKey))
+	}
 	for _, k := range c.AlipayKeys {
-		if k.Public != nil && sameKey(k.Public, &c.PrivateKey.PublicKey) {
+		if k.Public != nil && sameKey(k.Public, own) {
 			if k.SN != "" {
 				return errors.New("alipay_cert is the app's own certificate (its key belongs to app_private_key): give alipayCertPublicKey_RSA2.crt, and the app's as app_cert")
 			}

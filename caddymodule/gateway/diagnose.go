@@ -31,7 +31,8 @@ type Diagnosis struct {
 // keys of other accounts. It costs up to 48 RSA operations, so the caller limits
 // how often it asks, and asks for ReasonSignature and ReasonSignFormat only.
 func (g *Gateway) Diagnose(body []byte, rawQuery string, others ...AlipayKey) Diagnosis {
-	return g.verifier.diagnose(body, rawQuery, g.own, others)
+	keys := g.keys.Load()
+	return keys.verifier.diagnose(body, rawQuery, keys.own, others)
 }
 
 // mistake is a change to the parameters that would undo what went wrong.

@@ -73,7 +73,7 @@ func TestFinding03OwnClient(t *testing.T) {
 	case g.owned.TLSClientConfig != nil && g.owned.TLSClientConfig.InsecureSkipVerify:
 		t.Error("the transport trusts any certificate")
 	}
-	if _, err := g.sdk.TradeQuery(context.Background(), sdkQuery); err == nil || !strings.Contains(err.Error(), "no calls") {
+	if _, err := g.keys.Load().sdk.TradeQuery(context.Background(), sdkQuery); err == nil || !strings.Contains(err.Error(), "no calls") {
 		t.Errorf("the SDK can make calls of its own: %v", err)
 	}
 }

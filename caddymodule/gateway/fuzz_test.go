@@ -127,9 +127,9 @@ func FuzzAnswer(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	g := newTestGateway(f, "")
-	believing(g.verifier)
+	believing(g.Verifier())
 	f.Fuzz(func(t *testing.T, body []byte) {
-		a, err := g.verifier.readAnswer("alipay.trade.query", body)
+		a, err := g.Verifier().readAnswer("alipay.trade.query", body)
 		if err != nil {
 			return
 		}

@@ -24,7 +24,7 @@ func (g *Gateway) Query(ctx context.Context, outTradeNo string) (trade.Evidence,
 	if err != nil {
 		return trade.Evidence{}, err
 	}
-	a, err := g.verifier.readAnswer(method, body)
+	a, err := g.Verifier().readAnswer(method, body)
 	if err != nil {
 		return trade.Evidence{}, err
 	}

@@ -41,20 +41,25 @@ func (v *Verifier) readAnswer(method string, body []byte) (answer, error) {
 		return answer{}, unknown("the answer is no JSON object that can be read in one way")
 	}
 	name := strings.ReplaceAll(method, ".", "_") + "_response"
-	content, failure := root.raw(name), root.raw("error_response")
-	switch {
-	case content != nil && failure != nil:
-		return answer{}, unknown("the answer holds both a response and an error_response")
-	case content == nil && failure == nil:
-		return answer{}, unknown("the answer holds no " + name)
-	case content == nil:
-		content = failure
+	content, failure, err := contentOf(root, name)
+	if err != nil {
+		return answer{}, err
 	}
 	a := answer{}
-	if a.fields, err = scanObject(content); err != nil {
+	plain := content
+	if content[0] == '"' { // nothing is decrypted that Alipay has not signed
+		if !v.verifyAnswer(content, root.text("sign"), root.text("alipay_cert_sn")) {
+			return answer{}, unknown("the answer is not signed by the configured key of Alipay")
+		}
+		a.signed = true
+		if plain, err = v.decrypt(root.text(name)); err != nil {
+			return answer{}, err
+		}
+	}
+	if a.fields, err = scanObject(plain); err != nil {
 		return answer{}, unknown("the response is no JSON object that can be read in one way")
 	}
-	if a.succeeded() && failure != nil {
+	if a.succeeded() && failure {
 		return answer{}, unknown("the answer is a success that is called an error")
 	}
 	if !root.has("sign") {
@@ -63,11 +68,26 @@ func (v *Verifier) readAnswer(method string, body []byte) (answer, error) {
 		}
 		return a, nil
 	}
-	if !v.verifyAnswer(content, root.text("sign"), root.text("alipay_cert_sn")) {
+	if !a.signed && !v.verifyAnswer(content, root.text("sign"), root.text("alipay_cert_sn")) {
 		return answer{}, unknown("the answer is not signed by the configured key of Alipay")
 	}
 	a.signed = true
 	return a, nil
+}
+
+// contentOf is the answer's signed member, and whether it is an error_response,
+// which the gateway gives when it cannot tell the method.
+func contentOf(root members, name string) (content []byte, failure bool, err error) {
+	content, other := root.raw(name), root.raw("error_response")
+	switch {
+	case content != nil && other != nil:
+		return nil, false, unknown("the answer holds both a response and an error_response")
+	case content == nil && other == nil:
+		return nil, false, unknown("the answer holds no " + name)
+	case content == nil:
+		return other, true, nil
+	}
+	return content, false, nil
 }
 
 func (a answer) succeeded() bool { return a.fields.text("code") == "10000" }
@@ -89,6 +109,7 @@ func (v *Verifier) verifyAnswer(content []byte, signText, certSN string) bool {
 		sum := sha256.Sum256(form)
 		for _, key := range keys {
 			if key.Size() == len(sign) && v.check(key, crypto.SHA256, sum[:], sign) == nil {
+				v.count(key)
 				return true
 			}
 		}

@@ -26,6 +26,9 @@ type vector struct {
 		DropEmpty bool     `json:"drop_empty"`
 		Member    string   `json:"member"`
 	} `json:"rule"`
+	AES struct {
+		Key string `json:"key_base64"`
+	} `json:"aes"`
 	Expect string `json:"expect"`
 
 	dir string

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync/atomic"
 )
 
 // maxRSA bounds the RSA operations that one message can cost, whatever it holds.
@@ -29,6 +30,12 @@ type Verifier struct {
 	appID string
 	keys  []*rsa.PublicKey
 	bySN  map[string]*rsa.PublicKey
+
+	// encryptKey decrypts answers of the gateway; nil if their content is plain.
+	encryptKey []byte
+
+	// used counts the messages that each of keys has verified.
+	used []atomic.Uint64
 
 	// check is rsa.VerifyPKCS1v15; tests count its calls.
 	check func(key *rsa.PublicKey, hash crypto.Hash, sum, sign []byte) error
@@ -53,6 +60,7 @@ func NewVerifier(appID string, keys ...AlipayKey) (*Verifier, error) {
 			return nil, err
 		}
 	}
+	v.used = make([]atomic.Uint64, len(v.keys))
 	switch {
 	case len(v.keys) == 0:
 		return nil, errors.New("no key of Alipay is configured: without one nothing it says can be believed")
@@ -117,11 +125,36 @@ func (v *Verifier) verify(ps params) (reading, *Rejection) {
 				break
 			}
 			if v.check(key, crypto.SHA256, sum[:], sign) == nil {
+				v.count(key)
 				return r, nil
 			}
 		}
 	}
 	return reading{}, reject(ReasonSignature, "not signed by the configured key of Alipay")
+}
+
+// KeyUse says how many messages a key of Alipay's has verified.
+type KeyUse struct {
+	Fingerprint string // the first 16 hex digits of the SHA-256 of the key in PKIX form
+	Messages    uint64
+}
+
+// KeyUse lists the keys in the order in which they were given. Once only the new
+// one of two is used, the old one can go.
+func (v *Verifier) KeyUse() []KeyUse {
+	list := make([]KeyUse, len(v.keys))
+	for i, key := range v.keys {
+		list[i] = KeyUse{Fingerprint: Fingerprint(key)[:16], Messages: v.used[i].Load()}
+	}
+	return list
+}
+
+func (v *Verifier) count(key *rsa.PublicKey) {
+	for i, have := range v.keys {
+		if have == key {
+			v.used[i].Add(1)
+		}
+	}
 }
 
 // decodeSign decodes strictly: no line breaks, no stray bits, and exactly as
