@@ -26,15 +26,20 @@ type Account struct {
 	// Required.
 	AppID string `json:"app_id,omitempty"`
 
-	// AppPrivateKey is the app's own private key: the path of a file, or the
-	// key itself. PKCS#1 or PKCS#8, with or without PEM lines, RSA of at least
-	// 2048 bits. Required.
+	// AppPrivateKey is the app's own private key: the path of a file, the key
+	// itself, or a URI such as file:keys/app.pem. PKCS#1 or PKCS#8, with or without
+	// PEM lines, RSA of at least 2048 bits. A URI of another scheme is for the
+	// module alipay.signers.<scheme>, which may sign outside this process (see
+	// SignerProvider). Required.
 	AppPrivateKey string `json:"app_private_key,omitempty"`
 
 	// AlipayPublicKey is Alipay's public key (支付宝公钥) for this app, not the
 	// app's own: a file's path or the key itself. Required, unless the
 	// certificate mode is used.
 	AlipayPublicKey string `json:"alipay_public_key,omitempty"`
+	// OlderAlipayPublicKeys are further keys of Alipay's that are believed while
+	// it changes from one to the next, at most three. Default: none.
+	OlderAlipayPublicKeys []string `json:"older_alipay_public_keys,omitempty"`
 
 	// AppCert is the app's certificate (appCertPublicKey_….crt). With
 	// AlipayCerts and AlipayRootCert it turns the certificate mode on.
@@ -44,6 +49,10 @@ type Account struct {
 	AlipayCerts []string `json:"alipay_certs,omitempty"`
 	// AlipayRootCert is Alipay's root certificate (alipayRootCert.crt).
 	AlipayRootCert string `json:"alipay_root_cert,omitempty"`
+
+	// EncryptKey is the AES key of the app's content encryption (接口内容加密方式),
+	// in base64: what is sent to Alipay is encrypted with it. Default: none.
+	EncryptKey string `json:"encrypt_key,omitempty"`
 
 	// SellerID is the payee's user id (2088…). Payments to another one are
 	// held. Default: none, and the seller is recorded but not checked.
@@ -57,6 +66,7 @@ type Account struct {
 	// bolt, in Caddy's data folder.
 	LedgerRaw json.RawMessage `json:"ledger,omitempty" caddy:"namespace=alipay.ledger inline_key=kind"`
 
+	keys    *keyLoader
 	gateway *gateway.Gateway
 	ledger  ledger.Ledger
 	courier *courier.Courier
@@ -72,12 +82,12 @@ func (a *Account) provision(ctx caddy.Context, logger *zap.Logger) error {
 	if err := a.resolve(); err != nil {
 		return err
 	}
-	cfg := gateway.Config{AppID: a.AppID}
-	var err error
-	if cfg.URL, err = gateway.GatewayURL(a.Gateway); err != nil {
-		return fmt.Errorf("gateway: %w", err)
+	a.keys = &keyLoader{account: a, logger: logger}
+	if err := a.keys.openSigner(ctx); err != nil {
+		return err
 	}
-	if err := a.loadKeys(&cfg, logger); err != nil {
+	cfg, err := a.keys.load()
+	if err != nil {
 		return err
 	}
 	if a.gateway, err = gateway.New(cfg); err != nil {
@@ -89,18 +99,20 @@ func (a *Account) provision(ctx caddy.Context, logger *zap.Logger) error {
 // resolve fills in placeholders and defaults, and checks the plain values.
 func (a *Account) resolve() error {
 	repl := caddy.NewReplacer()
-	options := []struct {
+	type option struct {
 		name  string
 		value *string
-	}{
+	}
+	options := []option{
 		{"app_id", &a.AppID}, {"app_private_key", &a.AppPrivateKey}, {"alipay_public_key", &a.AlipayPublicKey},
 		{"app_cert", &a.AppCert}, {"alipay_root_cert", &a.AlipayRootCert}, {"seller_id", &a.SellerID}, {"gateway", &a.Gateway},
+		{"encrypt_key", &a.EncryptKey},
 	}
 	for i := range a.AlipayCerts {
-		options = append(options, struct {
-			name  string
-			value *string
-		}{"alipay_cert", &a.AlipayCerts[i]})
+		options = append(options, option{"alipay_cert", &a.AlipayCerts[i]})
+	}
+	for i := range a.OlderAlipayPublicKeys {
+		options = append(options, option{"alipay_public_key", &a.OlderAlipayPublicKeys[i]})
 	}
 	for _, o := range options {
 		var err error

@@ -77,13 +77,30 @@ func (a *App) Start() error {
 	}
 	for name, acc := range a.Accounts {
 		acc.courier.Observe(observer(a.logger.With(zap.String("account", name))))
-		a.stopAsk = append(a.stopAsk, acc.courier.Inquire(acc.gateway))
+		a.stopAsk = append(a.stopAsk, acc.courier.Inquire(acc.gateway), watchKeys(acc))
 		if acc.SellerID == "" {
 			a.logger.Warn("no seller_id is configured: the seller of a payment is recorded, not checked",
 				zap.String("account", name))
 		}
 	}
 	return nil
+}
+
+// watchKeys begins to watch an account's key files, until the function that it
+// returns is called.
+func watchKeys(acc *Account) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ticker := time.NewTicker(keyWatchEvery)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		acc.watch(ctx, ticker.C)
+	}()
+	return func() {
+		ticker.Stop()
+		cancel()
+		<-done
+	}
 }
 
 // stopTimeout bounds how long a stop waits for deliveries under way. Each is

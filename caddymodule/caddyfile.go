@@ -5,6 +5,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -28,10 +29,11 @@ func init() {
 //	alipay [<name>] {
 //	    app_id            <id>
 //	    app_private_key   <file>
-//	    alipay_public_key <file>
+//	    alipay_public_key <file> [<older_file>...]
 //	    app_cert          <file>
 //	    alipay_cert       <file>   # repeatable
 //	    alipay_root_cert  <file>
+//	    encrypt_key       <base64>
 //	    seller_id         <id>
 //	    gateway           production|sandbox|<url>
 //	    ledger            <kind> [...]
@@ -63,7 +65,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 
 func (a *Account) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	texts := map[string]*string{
-		"app_id": &a.AppID, "app_private_key": &a.AppPrivateKey, "alipay_public_key": &a.AlipayPublicKey,
+		"app_id": &a.AppID, "app_private_key": &a.AppPrivateKey, "encrypt_key": &a.EncryptKey,
 		"app_cert": &a.AppCert, "alipay_root_cert": &a.AlipayRootCert, "seller_id": &a.SellerID, "gateway": &a.Gateway,
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -75,6 +77,10 @@ func (a *Account) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			continue
 		}
 		switch option {
+		case "alipay_public_key":
+			if err := a.unmarshalPublicKeys(d); err != nil {
+				return err
+			}
 		case "alipay_cert":
 			var file string
 			if err := once(d, &file); err != nil {
@@ -93,6 +99,21 @@ func (a *Account) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("unknown option %q of alipay", option)
 		}
 	}
+	return nil
+}
+
+func (a *Account) unmarshalPublicKeys(d *caddyfile.Dispenser) error {
+	if a.AlipayPublicKey != "" {
+		return d.Errf("alipay_public_key is given twice; older keys that still count follow on the same line")
+	}
+	files := d.RemainingArgs()
+	switch {
+	case len(files) == 0:
+		return d.ArgErr()
+	case slices.Contains(files, ""):
+		return d.Errf("alipay_public_key is empty")
+	}
+	a.AlipayPublicKey, a.OlderAlipayPublicKeys = files[0], files[1:]
 	return nil
 }
 

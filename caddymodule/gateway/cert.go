@@ -81,6 +81,29 @@ func CertificateKey(certs []*x509.Certificate) (AlipayKey, error) {
 	return AlipayKey{Public: key, SN: CertSN(certs[0])}, nil
 }
 
+// CheckChain checks that Alipay's certificate was issued below one of the roots,
+// as of the day on which it was issued: its end is another matter. The issuer in
+// between is looked for behind the certificate in its own file, where Alipay puts
+// it. The root certificates that Alipay hands out with its sandbox are those of
+// production, and so do not lead to the sandbox's certificates.
+func CheckChain(chain, roots []*x509.Certificate) error {
+	if len(chain) == 0 {
+		return errors.New("there is no certificate")
+	}
+	options := x509.VerifyOptions{
+		Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(),
+		CurrentTime: chain[0].NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	}
+	for _, c := range roots {
+		options.Roots.AddCert(c)
+	}
+	for _, c := range chain[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	_, err := chain[0].Verify(options)
+	return err
+}
+
 // MatchAppCert checks that the app's certificate was made for the app's private
 // key. Only Alipay would say so otherwise, to the first buyer.
 func MatchAppCert(cert *x509.Certificate, key crypto.Signer) error {
