@@ -73,6 +73,9 @@ func runCaddy(s setting) error {
 	if len(warnings) > 0 {
 		return fmt.Errorf("%s: %s", s.Folder.path(caddyFile), warnings[0].String())
 	}
+	if config, err = withVisits(config); err != nil {
+		return err
+	}
 	caddy.BufferedLog() // what Caddy says before it has read the log's level is not for a newcomer
 	return caddy.Load(config, true)
 }

@@ -104,8 +104,8 @@ func (d *demo) serve(l net.Listener, h http.Handler) {
 	}()
 }
 
-// stop closes Caddy first: the notices and visits that it has taken still find
-// the shop and the sandbox open.
+// stop closes Caddy first, which waits for the requests in flight: the notices and
+// visits that it has taken still find the shop and the sandbox open.
 func (d *demo) stop() error {
 	err := caddy.Stop()
 	if d.gateway != nil {

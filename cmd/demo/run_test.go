@@ -89,6 +89,11 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 		}
 		late.Close()
 	}
+	if next := dial(t, d.places.shop.Addr().String()); next != nil { // Caddy has not dialled it yet
+		next.Close()
+	} else {
+		t.Error("the shop has closed before its last visitor came")
+	}
 	fmt.Fprint(conn, form)
 	resp := readAnswer(t, reader)
 	for resp.StatusCode == http.StatusContinue { // the shop says so too
