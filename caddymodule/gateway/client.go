@@ -17,12 +17,13 @@ import (
 // Gateway is one app's way to Alipay. Safe for concurrent use. Its keys can be
 // replaced (Rekey); whatever else changes takes a new one.
 type Gateway struct {
-	appID  string
-	keys   atomic.Pointer[keyring]
-	url    string
-	client *http.Client
-	owned  *http.Transport // nil if it was configured
-	now    func() time.Time
+	appID   string
+	keys    atomic.Pointer[keyring]
+	url     string
+	client  *http.Client
+	owned   *http.Transport // nil if it was configured
+	now     func() time.Time
+	observe func(Call)
 
 	// signing lets GOMAXPROCS signatures be made at a time, first come, first
 	// served: a burst of 0.7 ms computations starves Go's network poller.
@@ -39,7 +40,7 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{appID: c.AppID, url: address, now: c.Now, signing: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	g := &Gateway{appID: c.AppID, url: address, now: c.Now, observe: c.Observe, signing: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	g.keys.Store(keys)
 	if g.now == nil {
 		g.now = time.Now

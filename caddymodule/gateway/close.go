@@ -11,11 +11,7 @@ import "context"
 // was paid meanwhile is not closed, and only a query tells.
 func (g *Gateway) CloseTrade(ctx context.Context, outTradeNo string) error {
 	const method = "alipay.trade.close"
-	body, err := g.call(ctx, method, map[string]any{"out_trade_no": outTradeNo})
-	if err != nil {
-		return err
-	}
-	a, err := g.Verifier().readAnswer(method, body)
+	a, err := g.ask(ctx, method, map[string]any{"out_trade_no": outTradeNo})
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,10 @@ type Config struct {
 
 	// Now is the clock by which answers are received; nil is time.Now.
 	Now func() time.Time
+
+	// Observe is told of each call to Alipay that has ended, from several
+	// goroutines; nil is nobody.
+	Observe func(Call)
 }
 
 // GatewayURL turns the configuration's word into a URL: production, sandbox, or

@@ -20,11 +20,7 @@ import (
 // may be neither. The statement has no seller: the answer names none.
 func (g *Gateway) Query(ctx context.Context, outTradeNo string) (trade.Evidence, error) {
 	const method = "alipay.trade.query"
-	body, err := g.call(ctx, method, map[string]any{"out_trade_no": outTradeNo})
-	if err != nil {
-		return trade.Evidence{}, err
-	}
-	a, err := g.Verifier().readAnswer(method, body)
+	a, err := g.ask(ctx, method, map[string]any{"out_trade_no": outTradeNo})
 	if err != nil {
 		return trade.Evidence{}, err
 	}
