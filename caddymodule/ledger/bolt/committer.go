@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -43,6 +45,8 @@ type committer struct {
 	// that fails; what they see beyond durable is not to be relied on.
 	durable atomic.Int64
 	running atomic.Pointer[flight] // the commit that is under way, if any
+
+	observer atomic.Pointer[func(ledger.Commit)] // nil: nobody
 }
 
 // flight is a commit under way.
@@ -185,10 +189,10 @@ func (l *Ledger) transact(calls []*call, marks map[orderKey]int) (err error) {
 	if err := g.save(); err != nil {
 		return unavailable("writing", err)
 	}
-	return l.commit(g)
+	return l.commit(g, len(calls))
 }
 
-func (l *Ledger) commit(g *group) error {
+func (l *Ledger) commit(g *group, calls int) error {
 	f := &flight{tx: g.tx.ID(), orders: g.orders, done: make(chan struct{})}
 	l.committer.running.Store(f)
 	durable := false
@@ -199,7 +203,12 @@ func (l *Ledger) commit(g *group) error {
 		l.committer.running.Store(nil)
 		close(f.done)
 	}()
-	if err := l.opts.Commit(g.tx.Commit); err != nil {
+	began := time.Now()
+	err := l.opts.Commit(g.tx.Commit)
+	if f := l.committer.observer.Load(); f != nil {
+		(*f)(ledger.Commit{Calls: calls, Took: time.Since(began), Err: err})
+	}
+	if err != nil {
 		return unavailable("committing", err)
 	}
 	durable = true
@@ -207,6 +216,9 @@ func (l *Ledger) commit(g *group) error {
 	g.saved(f.tx)
 	return nil
 }
+
+// Observe implements ledger.Observable.
+func (l *Ledger) Observe(f func(ledger.Commit)) { l.committer.observer.Store(&f) }
 
 func (l *Ledger) runCall(c *call, g *group) error {
 	if c.ctx.Err() != nil { // its caller has left

@@ -162,4 +162,7 @@ func unavailable(doing string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ledger.ErrUnavailable, doing, err)
 }
 
-var _ ledger.Ledger = (*Ledger)(nil)
+var (
+	_ ledger.Ledger     = (*Ledger)(nil)
+	_ ledger.Observable = (*Ledger)(nil)
+)
