@@ -38,6 +38,7 @@ type App struct {
 	sites   []*Handler
 	close   []func() // sites that were opened
 	stopAsk []func()
+	unwatch []func() // observers of the couriers
 }
 
 // CaddyModule returns the module's information.
@@ -76,7 +77,7 @@ func (a *App) Start() error {
 		a.close = append(a.close, h.account.courier.Open(h.site))
 	}
 	for name, acc := range a.Accounts {
-		acc.courier.Observe(observer(a.logger.With(zap.String("account", name))))
+		a.unwatch = append(a.unwatch, acc.courier.Observe(observer(a.logger.With(zap.String("account", name)))))
 		a.stopAsk = append(a.stopAsk, acc.courier.Inquire(acc.gateway), watchKeys(acc))
 		if acc.SellerID == "" {
 			a.logger.Warn("no seller_id is configured: the seller of a payment is recorded, not checked",
@@ -131,6 +132,10 @@ func (a *App) Cleanup() error {
 	for _, acc := range a.Accounts {
 		errs = append(errs, acc.cleanup(ctx))
 	}
+	for _, unwatch := range a.unwatch { // what has ended just now was still told
+		unwatch()
+	}
+	a.unwatch = nil
 	return errors.Join(errs...)
 }
 

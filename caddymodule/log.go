@@ -5,6 +5,7 @@ package caddymodule
 
 import (
 	"errors"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -19,7 +20,7 @@ import (
 // and signatures do not.
 func observer(log *zap.Logger) *courier.Observer {
 	return &courier.Observer{
-		Told: func(d *ledger.Delivery, err error) {
+		Told: func(d *ledger.Delivery, _ time.Duration, err error) {
 			level, message := zap.InfoLevel, "told the shop of an event"
 			if err != nil {
 				level, message = zap.WarnLevel, "the shop has not accepted an event; it will be delivered again"

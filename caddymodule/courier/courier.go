@@ -46,14 +46,19 @@ type Courier struct {
 	asking     singleflight.Group
 	askers     askers
 	background sync.WaitGroup
+	observers  []*Observer // the newest configuration's last; mu guards it
 	observer   atomic.Pointer[Observer]
 }
 
-// Observer is told what happens in the background, and of deliveries. Its
-// functions may be nil and are called from several goroutines.
+// Observer is told what becomes known, what happens in the background, and of
+// deliveries. Its functions may be nil, are called from several goroutines and
+// must be quick.
 type Observer struct {
-	// Told: an event was delivered, or was refused with err.
-	Told func(d *ledger.Delivery, err error)
+	// Recorded: evidence that was news is durable, as are the events that it
+	// caused, or it is held.
+	Recorded func(out ledger.Outcome)
+	// Told: an event was delivered, or was refused with err, after a while.
+	Told func(d *ledger.Delivery, took time.Duration, err error)
 	// Asked: Alipay was asked about an order, in the background or for a buyer.
 	Asked func(k trade.Key, out *ledger.Outcome, err error)
 	// Trouble: the courier itself could not do its work.
@@ -78,8 +83,25 @@ func New(l ledger.Ledger, now func() time.Time) *Courier {
 	return c
 }
 
-// Observe replaces the observer, with each configuration.
-func (c *Courier) Observe(o *Observer) { c.observer.Store(o) }
+// Observe makes o the one that is told from now on, in place of an earlier
+// configuration's. The function that it returns takes o back, as when a reload is
+// undone: then the earlier one is told again.
+func (c *Courier) Observe(o *Observer) (stop func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.observers = append(c.observers, o)
+	c.observer.Store(o)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.observers = without(c.observers, o)
+		newest := new(Observer)
+		if n := len(c.observers); n > 0 {
+			newest = c.observers[n-1]
+		}
+		c.observer.Store(newest)
+	}
+}
 
 func (c *Courier) trouble(what string, k trade.Key, err error) {
 	if f := c.observer.Load().Trouble; f != nil {
@@ -130,6 +152,9 @@ func (c *Courier) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome,
 	out, err := c.ledger.Record(ctx, e)
 	if err == nil && !out.Repeat {
 		c.announce(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
+		if f := c.observer.Load().Recorded; f != nil {
+			f(out)
+		}
 	}
 	return out, err
 }

@@ -129,18 +129,20 @@ func (c *Courier) tell(ctx context.Context, d *ledger.Delivery) error {
 	if err != nil {
 		return err
 	}
+	began := c.now()
 	err = s.Deliver(ctx, d)
-	if closed := l.gate.report(err == nil, c.now()); closed {
+	ended := c.now()
+	if closed := l.gate.report(err == nil, ended); closed {
 		l.poke() // the shop is back: what waits may go
 	}
 	if f := c.observer.Load().Told; f != nil {
-		f(d, err)
+		f(d, ended.Sub(began), err)
 	}
 	if err != nil {
 		return c.refused(ctx, l, d, err)
 	}
 	k := d.Order.Key()
-	if err := c.ledger.Accept(ctx, k, d.Event.Sequence, c.now()); err != nil {
+	if err := c.ledger.Accept(ctx, k, d.Event.Sequence, ended); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -269,3 +269,43 @@ func TestRecentForgets(t *testing.T) {
 		}
 	}
 }
+
+// TestObservers: the newest configuration's observer is told and, once that is
+// undone, the one before it again.
+func TestObservers(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	var mu sync.Mutex
+	var seen []string
+	note := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, fmt.Sprintf(format, args...))
+	}
+	observer := func(name string) *Observer {
+		return &Observer{
+			Recorded: func(out ledger.Outcome) { note("%s recorded %d %v", name, len(out.Events), out.Held != nil) },
+			Told: func(d *ledger.Delivery, took time.Duration, err error) {
+				note("%s told %s after %s %v", name, d.Event.Type, took, err)
+			},
+		}
+	}
+	stopFirst := o.c.Observe(observer("first"))
+	stopSecond := o.c.Observe(observer("second"))
+	if err := o.pays("A1"); err != nil {
+		t.Fatal(err)
+	}
+	o.record(o.statement("A1", trade.StatusSuccess, "TA1")) // a repeat
+	stopSecond()
+	o.record(o.statement("A1", trade.StatusSuccess, "TOTHER"))
+	third := o.c.Observe(observer("third"))
+	stopFirst()
+	o.record(o.statement("none", trade.StatusSuccess, "T"))
+	third()
+	third()
+	o.record(o.statement("none2", trade.StatusSuccess, "T")) // nobody is left
+	want := []string{"second recorded 1 false", "second told trade.paid after 0s <nil>", "first recorded 0 true", "third recorded 0 true"}
+	if fmt.Sprint(seen) != fmt.Sprint(want) {
+		t.Errorf("observed %q, want %q", seen, want)
+	}
+}
