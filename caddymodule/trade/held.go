@@ -36,6 +36,14 @@ const (
 	ReasonIncomplete     Reason = "incomplete_statement"
 )
 
+// Reasons lists all of them.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonUnknownOrder, ReasonSeller, ReasonAmount, ReasonOlderPrice, ReasonPaidAfterClose, ReasonClosedAfterPay,
+		ReasonSecondTrade, ReasonRefundSum, ReasonContradicted, ReasonIncomplete,
+	}
+}
+
 // Decide is what a person can decide about a held statement.
 type Decide string
 
