@@ -16,6 +16,21 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
+// What an operator has to know who may have no idea of notices, in the two
+// languages of the product.
+const (
+	noticesSilent = "支付宝的异步通知收不到了：最近几笔付款都是主动查询才得知的。没有丢单，但商店会晚得知付款。" +
+		"请检查 notify_url 能否从公网访问（不能跳转，证书须有效），防火墙或 CDN 是否放行支付宝，日志里有没有 refused a notice。 " +
+		"Alipay's notices have stopped arriving: the last payments became known only by asking. None is lost, but the shop hears of them late. " +
+		"Check that notify_url can be reached from the internet (no redirect, a valid certificate), " +
+		"that no firewall or CDN keeps Alipay out, and whether this log says refused a notice"
+	noticesHeard = "支付宝的异步通知恢复了。 Alipay's notices are arriving again"
+)
+
+func aboutSilence(s courier.Silence) []zap.Field {
+	return []zap.Field{zap.String("notify_url", s.NotifyURL), zap.Time("since", s.Since), zap.Int("payments_learnt_by_asking", s.Payments)}
+}
+
 // observer logs what the courier does by itself. Order numbers may appear, buyers
 // and signatures do not.
 func observer(log *zap.Logger) *courier.Observer {
@@ -44,6 +59,8 @@ func observer(log *zap.Logger) *courier.Observer {
 				}
 			}
 		},
+		Silent: func(s courier.Silence) { log.Error(noticesSilent, aboutSilence(s)...) },
+		Heard:  func(s courier.Silence) { log.Warn(noticesHeard, aboutSilence(s)...) },
 		Trouble: func(what string, k trade.Key, err error) {
 			log.Error(what, zap.String("out_trade_no", k.OutTradeNo), zap.Error(err))
 		},

@@ -20,7 +20,10 @@ var couriers = caddy.NewUsagePool()
 // pooledCourier holds nothing of the configuration that happened to be first.
 type pooledCourier struct{ *courier.Courier }
 
-func (pooledCourier) Destruct() error { return nil }
+func (p pooledCourier) Destruct() error {
+	p.Close()
+	return nil
+}
 
 // acquireCourier returns the courier of an app over a ledger, and the function
 // that gives it back. The last one to give it back waits for its deliveries.

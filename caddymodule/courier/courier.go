@@ -46,6 +46,7 @@ type Courier struct {
 	asking     singleflight.Group
 	askers     askers
 	background sync.WaitGroup
+	listener   listener
 	observers  []*Observer // the newest configuration's last; mu guards it
 	observer   atomic.Pointer[Observer]
 }
@@ -63,6 +64,9 @@ type Observer struct {
 	Asked func(k trade.Key, out *ledger.Outcome, err error)
 	// Trouble: the courier itself could not do its work.
 	Trouble func(what string, k trade.Key, err error)
+	// Silent: notices of a site have stopped arriving; Heard: they are back. Each
+	// is called once for each silence.
+	Silent, Heard func(s Silence)
 }
 
 // New makes a courier over a ledger. now is the clock; nil means time.Now.
@@ -150,13 +154,17 @@ func (c *Courier) site(publicURL string) (*shop.Shop, *lane, error) {
 // Record folds evidence into the ledger and wakes whoever waits for the order.
 func (c *Courier) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, error) {
 	out, err := c.ledger.Record(ctx, e)
-	if err == nil && !out.Repeat {
+	if err != nil {
+		return out, err
+	}
+	c.listen(e.Source, &out)
+	if !out.Repeat {
 		c.announce(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
 		if f := c.observer.Load().Recorded; f != nil {
 			f(out)
 		}
 	}
-	return out, err
+	return out, nil
 }
 
 // Watch returns a channel that is closed when something new is recorded of the
