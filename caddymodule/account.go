@@ -66,6 +66,8 @@ type Account struct {
 	// bolt, in Caddy's data folder.
 	LedgerRaw json.RawMessage `json:"ledger,omitempty" caddy:"namespace=alipay.ledger inline_key=kind"`
 
+	name    string
+	meter   *meter
 	keys    *keyLoader
 	gateway *gateway.Gateway
 	ledger  ledger.Ledger
@@ -78,10 +80,11 @@ var (
 	sellerIDForm = regexp.MustCompile(`^[0-9A-Za-z]{1,28}$`)
 )
 
-func (a *Account) provision(ctx caddy.Context, logger *zap.Logger) error {
+func (a *Account) provision(ctx caddy.Context, name string, logger *zap.Logger) error {
 	if err := a.resolve(); err != nil {
 		return err
 	}
+	a.name, a.meter = name, theMetrics().meter(name)
 	a.keys = &keyLoader{account: a, logger: logger}
 	if err := a.keys.openSigner(ctx); err != nil {
 		return err
@@ -90,6 +93,7 @@ func (a *Account) provision(ctx caddy.Context, logger *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	cfg.Observe = a.meter.called
 	if a.gateway, err = gateway.New(cfg); err != nil {
 		return err
 	}
@@ -148,6 +152,9 @@ func (a *Account) openLedger(ctx caddy.Context) error {
 		return fmt.Errorf("ledger: module %T does not implement ledger.Provider", mod)
 	}
 	a.ledger = provider.Ledger()
+	if o, ok := a.ledger.(ledger.Observable); ok {
+		o.Observe(theMetrics().committed(mod.(caddy.Module).CaddyModule().ID.Name()))
+	}
 	a.courier, a.release, err = acquireCourier(a.AppID, provider)
 	return err
 }

@@ -36,7 +36,7 @@ type App struct {
 
 	logger  *zap.Logger
 	sites   []*Handler
-	close   []func() // sites that were opened
+	close   []func() // sites that were opened, books that are shown
 	stopAsk []func()
 	unwatch []func() // observers of the couriers
 }
@@ -52,8 +52,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if len(a.Accounts) == 0 {
 		return errors.New("alipay: no account; give at least app_id, app_private_key and alipay_public_key in the global alipay option")
 	}
+	if err := theMetrics().register(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("alipay: registering metrics: %w", err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Accounts)) {
-		if err := a.Accounts[name].provision(ctx, a.logger); err != nil {
+		if err := a.Accounts[name].provision(ctx, name, a.logger); err != nil {
 			return fmt.Errorf("alipay: account %q: %w", name, err)
 		}
 	}
@@ -77,7 +80,8 @@ func (a *App) Start() error {
 		a.close = append(a.close, h.account.courier.Open(h.site))
 	}
 	for name, acc := range a.Accounts {
-		a.unwatch = append(a.unwatch, acc.courier.Observe(observer(a.logger.With(zap.String("account", name)))))
+		a.unwatch = append(a.unwatch, acc.courier.Observe(acc.observer(a.logger)))
+		a.close = append(a.close, theMetrics().books.add(acc.book()))
 		a.stopAsk = append(a.stopAsk, acc.courier.Inquire(acc.gateway), watchKeys(acc))
 		if acc.SellerID == "" {
 			a.logger.Warn("no seller_id is configured: the seller of a payment is recorded, not checked",

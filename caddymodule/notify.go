@@ -29,16 +29,16 @@ const recordTimeout = 15 * time.Second
 // then acknowledged. Whatever is not shown to be Alipay's is answered alike.
 func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
-		h.refuse(w, "method", "a notice is a POST")
+		h.refuse(w, reasonNotPost, "a notice is a POST")
 		return nil
 	}
 	body, long, err := readBody(w, r, gateway.MaxNotifyBody)
 	switch {
 	case long:
-		h.refuse(w, "too_long", "a notice has at most 64 KiB")
+		h.refuse(w, string(gateway.ReasonSize), "a notice has at most 64 KiB")
 		return nil
 	case err != nil:
-		h.refuse(w, "broken_off", "the body ended early")
+		h.refuse(w, reasonBrokenOff, "the body ended early")
 		return nil
 	}
 	e, err := h.account.gateway.Verifier().Notify(r.Header.Get("Content-Type"), body, time.Now())
@@ -49,7 +49,9 @@ func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	setPlaceholder(r, "out_trade_no", e.OutTradeNo)
-	if h.take(context.WithoutCancel(r.Context()), &e) {
+	out := h.take(context.WithoutCancel(r.Context()), &e)
+	h.account.meter.answered(out)
+	if out.acknowledged() {
 		answer(w, http.StatusOK, answerSuccess)
 	} else {
 		answer(w, http.StatusServiceUnavailable, answerFailure)
@@ -57,32 +59,35 @@ func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// take records a verified notice and delivers what it caused. It reports whether
-// Alipay may forget the notice.
-func (h *Handler) take(ctx context.Context, e *trade.Evidence) bool {
+// take records a verified notice and delivers what it caused.
+func (h *Handler) take(ctx context.Context, e *trade.Evidence) outcome {
 	number := zap.String("out_trade_no", e.OutTradeNo)
 	recording, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	out, err := h.account.courier.Record(recording, *e)
 	if err != nil {
 		h.logger.Error("cannot record a notice; Alipay will send it again", number, zap.Error(err))
-		return false
+		return notifyUnavailable
 	}
 	if out.Held != nil {
 		if !out.Repeat {
 			h.logger.Warn("a signed notice does not fit its order and is held for a person", number, zap.String("reason", string(out.Held.Reason)))
 		}
-		return true
+		return notifyHeld
+	}
+	if !out.Order.Undelivered() {
+		return notifyKnown
 	}
 	if err := h.account.courier.Deliver(ctx, &out, e); err != nil {
 		logUndelivered(h.logger.With(number), err)
-		return false
+		return untold(err)
 	}
-	return true
+	return notifyTold
 }
 
 // refuse answers what is not a notice of Alipay for this app.
 func (h *Handler) refuse(w http.ResponseWriter, reason, detail string) {
+	h.account.meter.rejected(routeNotify, reason)
 	h.noise.Warn("refused a notice", zap.String("reason", reason), zap.String("detail", detail))
 	answer(w, http.StatusBadRequest, answerFailure)
 }

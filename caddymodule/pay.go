@@ -51,6 +51,7 @@ func (h *Handler) servePay(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if offer == nil { // the shop has answered the browser
+		h.account.meter.answered(payAnswered)
 		return nil
 	}
 	setPlaceholder(r, "out_trade_no", offer.OutTradeNo)
@@ -58,6 +59,7 @@ func (h *Handler) servePay(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	h.account.meter.answered(paySent)
 	return answerCashier(w, r, offer.OutTradeNo, cashier)
 }
 

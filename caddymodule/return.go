@@ -36,6 +36,7 @@ const (
 // from asking Alipay.
 func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if r.Method != http.MethodGet {
+		h.account.meter.answered(returnBadMethod)
 		return methodNotAllowed(w, "GET")
 	}
 	ret, err := h.account.gateway.Verifier().Return(r.URL.RawQuery)
@@ -47,8 +48,9 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 	order, err := h.account.ledger.Order(r.Context(), key)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return h.refuseReturn("unknown_order", "the order was never sent to the cashier")
+		return h.refuseReturn(reasonUnknownOrder, "the order was never sent to the cashier")
 	case err != nil:
+		h.account.meter.answered(returnUnavailable)
 		h.logger.Error("cannot read an order", zap.String("out_trade_no", key.OutTradeNo), zap.Error(err))
 		return caddyhttp.Error(http.StatusServiceUnavailable, errReturn)
 	}
@@ -56,6 +58,11 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 		return h.refuseReturn(reason, "the signed return does not fit its order")
 	}
 	h.prove(r.Context(), &order)
+	if order.Paid {
+		h.account.meter.answered(returnPaid)
+	} else {
+		h.account.meter.answered(returnUnproved)
+	}
 	shop.SetOrder(r.Header, &order)
 	caddyhttp.SetVar(r.Context(), verifiedVar, true)
 	setTradePlaceholders(r, &order)
@@ -63,6 +70,7 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 }
 
 func (h *Handler) refuseReturn(reason, detail string) error {
+	h.account.meter.rejected(routeReturn, reason)
 	h.noise.Warn("refused a return", zap.String("reason", reason), zap.String("detail", detail))
 	return caddyhttp.Error(http.StatusBadRequest, errReturn)
 }
@@ -72,11 +80,11 @@ func misfit(o *trade.Order, ret *gateway.Return) string {
 	want := o.Latest().SellerID
 	switch {
 	case ret.Total != o.Total:
-		return "amount_mismatch"
+		return reasonTotal
 	case want != "" && ret.SellerID != "" && ret.SellerID != want:
-		return "seller_mismatch"
+		return reasonSeller
 	case o.Paid && ret.TradeNo != o.TradeNo:
-		return "trade_mismatch"
+		return reasonTrade
 	}
 	return ""
 }

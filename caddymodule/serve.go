@@ -30,13 +30,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	switch at {
 	case routePay:
-		return h.servePay(w, r)
+		err := h.servePay(w, r)
+		if err != nil {
+			h.account.meter.answered(payFailure(err))
+		}
+		return err
 	case routeReturn:
 		return h.serveReturn(w, r, next)
 	case routeNotify:
 		return h.serveNotify(w, r)
 	default:
 		// not an error: no handle_errors may show the shop's answer instead
+		h.account.meter.answered(privateHidden)
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	}

@@ -1,0 +1,116 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+)
+
+// meter counts for one account. It holds the series themselves: to look them up
+// by their labels would cost a notice more than all the counting does. All of
+// them exist from the start, so that a rate is right from the first one on.
+type meter struct {
+	requests   [numOutcomes]prometheus.Counter
+	rejections map[route]words
+	deliveries words
+	delivering prometheus.Observer
+	payments   words
+	events     words
+	held       words
+
+	// calls are few, so their series are looked up
+	calls    *prometheus.CounterVec
+	callTime prometheus.ObserverVec
+}
+
+// words are the counters of a closed set, reasonOther among them.
+type words map[string]prometheus.Counter
+
+func (w words) inc(word string) {
+	c := w[word]
+	if c == nil {
+		c = w[reasonOther]
+	}
+	c.Inc()
+}
+
+// count makes the counters of a closed set.
+func count[T ~string](v *prometheus.CounterVec, set []T) words {
+	w := words{reasonOther: nil}
+	for _, word := range set {
+		w[string(word)] = nil
+	}
+	for word := range w {
+		w[word] = v.WithLabelValues(word)
+	}
+	return w
+}
+
+// meter is the meter of the account with the given name.
+func (m *metrics) meter(account string) *meter {
+	name := prometheus.Labels{"account": account}
+	rejections := m.rejections.MustCurryWith(name)
+	of := func(at route) words {
+		return count(rejections.MustCurryWith(prometheus.Labels{"route": string(at)}), rejectionReasons(at))
+	}
+	mt := &meter{
+		rejections: map[route]words{routeReturn: of(routeReturn), routeNotify: of(routeNotify)},
+		deliveries: count(m.deliveries.MustCurryWith(name), []string{deliveryAccepted, deliveryRefused, deliveryTimeout, deliveryUnreachable}),
+		delivering: m.deliveryTime.WithLabelValues(account),
+		payments:   count(m.payments.MustCurryWith(name), allSources),
+		events:     count(m.events.MustCurryWith(name), allEvents),
+		held:       count(m.held.MustCurryWith(name), trade.Reasons()),
+		calls:      m.calls.MustCurryWith(name),
+		callTime:   m.callTime.MustCurryWith(name),
+	}
+	for i, o := range outcomes {
+		mt.requests[i] = m.requests.WithLabelValues(account, string(o.route), o.word)
+	}
+	return mt
+}
+
+// answered counts a request on one of the handler's own paths.
+func (m *meter) answered(o outcome) { m.requests[o].Inc() }
+
+// rejected counts what is not Alipay's or not of its order.
+func (m *meter) rejected(at route, reason string) {
+	m.rejections[at].inc(reason)
+	if at == routeReturn {
+		m.answered(returnRejected)
+	} else {
+		m.answered(notifyRejected)
+	}
+}
+
+// called counts a call to Alipay.
+func (m *meter) called(c gateway.Call) {
+	m.calls.WithLabelValues(c.Method, string(c.Outcome)).Inc()
+	m.callTime.WithLabelValues(c.Method).Observe(c.Took.Seconds())
+}
+
+// recorded counts what became known.
+func (m *meter) recorded(out *ledger.Outcome) {
+	if out.Held != nil {
+		m.held.inc(string(out.Held.Reason))
+	}
+	for i := range out.Events {
+		e := &out.Events[i]
+		m.events.inc(string(e.Type))
+		if e.Type == trade.EventPaid {
+			m.payments.inc(string(e.Source))
+		}
+	}
+}
+
+// told counts a delivery.
+func (m *meter) told(took time.Duration, err error) {
+	m.deliveries.inc(deliveryOutcome(err))
+	m.delivering.Observe(took.Seconds())
+}
