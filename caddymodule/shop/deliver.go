@@ -32,8 +32,12 @@ var ErrRefused = errors.New("the shop did not accept the event")
 // begins with fail: a redirect, a login page and a single-page application's
 // fallback are no acceptance.
 func (s *Shop) Deliver(ctx context.Context, d *ledger.Delivery) error {
+	r, err := s.delivery(ctx, d)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err) // not asked, and to be tried again all the same
+	}
 	a := newAnswer(nil)
-	err := s.call(ctx, server, a, s.delivery(d))
+	err = s.call(ctx, server, a, r)
 	switch {
 	case a.long:
 		return fmt.Errorf("%w: %w", ErrRefused, errTooLong)
@@ -49,7 +53,7 @@ func (s *Shop) Deliver(ctx context.Context, d *ledger.Delivery) error {
 	return nil
 }
 
-func (s *Shop) delivery(d *ledger.Delivery) *http.Request {
+func (s *Shop) delivery(ctx context.Context, d *ledger.Delivery) (*http.Request, error) {
 	body, contentType := d.Original, d.ContentType
 	if body == nil {
 		body, contentType = form(d), formType
@@ -60,6 +64,9 @@ func (s *Shop) delivery(d *ledger.Delivery) *http.Request {
 		"Accept":       {"text/plain, */*;q=0.5"},
 	}
 	SetEvent(h, &d.Order, &d.Event)
+	if err := s.assertDelivery(ctx, h, body); err != nil {
+		return nil, err
+	}
 	r := &http.Request{
 		Method: http.MethodPost, URL: &url.URL{Path: s.NotifyPath}, RequestURI: s.NotifyPath,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Host: s.PublicURL.Host,
@@ -69,7 +76,7 @@ func (s *Shop) delivery(d *ledger.Delivery) *http.Request {
 		// the shop must not answer with a redirect to https
 		r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: s.PublicURL.Hostname()}
 	}
-	return r
+	return r, nil
 }
 
 // byteOrderMark is what some editors put before a script's first word, and PHP

@@ -23,12 +23,13 @@ const (
 	HeaderAppID          = "X-Alipay-Trade-App-Id"
 	HeaderSellerID       = "X-Alipay-Trade-Seller-Id"
 	HeaderBuyerID        = "X-Alipay-Trade-Buyer-Id"
-	HeaderPaidAt         = "X-Alipay-Trade-Paid-At"  // RFC 3339, +08:00
-	HeaderSource         = "X-Alipay-Trade-Source"   // notify, query, refund, bill; return while nothing is proved
-	HeaderEvent          = "X-Alipay-Trade-Event"    // deliveries only
-	HeaderEventID        = "X-Alipay-Trade-Event-Id" // deliveries only; the same at every redelivery
-	HeaderSequence       = "X-Alipay-Trade-Sequence" // 1, 2, 3… per order
-	HeaderAck            = "X-Alipay-Trade-Ack"      // in the shop's answer: the event id, if the site is strict
+	HeaderPaidAt         = "X-Alipay-Trade-Paid-At"   // RFC 3339, +08:00
+	HeaderSource         = "X-Alipay-Trade-Source"    // notify, query, refund, bill; return while nothing is proved
+	HeaderEvent          = "X-Alipay-Trade-Event"     // deliveries only
+	HeaderEventID        = "X-Alipay-Trade-Event-Id"  // deliveries only; the same at every redelivery
+	HeaderSequence       = "X-Alipay-Trade-Sequence"  // 1, 2, 3… per order
+	HeaderAssertion      = "X-Alipay-Trade-Assertion" // all of the above and more, signed: a compact JWS
+	HeaderAck            = "X-Alipay-Trade-Ack"       // in the shop's answer: the event id, if the site is strict
 )
 
 // SourceReturn is the value of HeaderSource when the buyer came back and

@@ -66,7 +66,7 @@ func TestHeadersAreCanonical(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		HeaderOutTradeNo, HeaderTradeNo, HeaderStatus, HeaderTotalAmount, HeaderRefundedAmount, HeaderAppID, HeaderSellerID,
-		HeaderBuyerID, HeaderPaidAt, HeaderSource, HeaderEvent, HeaderEventID, HeaderSequence, HeaderAck,
+		HeaderBuyerID, HeaderPaidAt, HeaderSource, HeaderEvent, HeaderEventID, HeaderSequence, HeaderAssertion, HeaderAck,
 	} {
 		if name != http.CanonicalHeaderKey(name) || !ours(name) {
 			t.Errorf("%s is not canonical, or not stripped", name)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/assertion"
 )
 
 // Shop is one site's shop, as the sidecar calls it.
@@ -29,6 +31,9 @@ type Shop struct {
 	// Strict: a delivery counts as accepted only if the answer's
 	// X-Alipay-Trade-Ack is the event's id.
 	Strict bool
+	// Signer signs the verified headers into X-Alipay-Trade-Assertion; nil: it is
+	// left out.
+	Signer assertion.Signer
 }
 
 // server stands in for the server of calls that no request caused.
