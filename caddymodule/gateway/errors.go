@@ -70,9 +70,12 @@ func gatewayError(a answer) *GatewayError {
 		SubCode: word(a.fields.text("sub_code")), SubMsg: word(a.fields.text("sub_msg")),
 		Signed: a.signed,
 	}
-	e.Hint = hints[e.SubCode[strings.LastIndexByte(e.SubCode, '.')+1:]]
+	e.Hint = hints[e.name()]
 	return e
 }
+
+// name is SubCode without its prefix.
+func (e *GatewayError) name() string { return e.SubCode[strings.LastIndexByte(e.SubCode, '.')+1:] }
 
 // word makes a text of the gateway's safe for a log: bounded, without control
 // characters.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,7 +65,13 @@ func (f *fakeGateway) does(answer http.HandlerFunc) {
 // answering wraps a signed content as the gateway does.
 func answering(t testing.TB, p pair, content string) string {
 	t.Helper()
-	return `{"alipay_trade_query_response":` + content + `,"sign":"` + p.sign(t, content) + `"}`
+	return answeringTo(t, p, "alipay.trade.query", content)
+}
+
+// answeringTo is answering, to a call of the given method.
+func answeringTo(t testing.TB, p pair, method, content string) string {
+	t.Helper()
+	return `{"` + strings.ReplaceAll(method, ".", "_") + `_response":` + content + `,"sign":"` + p.sign(t, content) + `"}`
 }
 
 // newTestGateway is a gateway of the pairs app and alipay at the given URL.
