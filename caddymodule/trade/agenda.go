@@ -28,8 +28,8 @@ type Agenda struct {
 	Asked int
 
 	// RefundAt is when Alipay is to be asked about the oldest refund whose outcome
-	// is unknown; zero if there is none. RefundTries counts the questions about it
-	// that brought no outcome.
+	// is unknown; zero if there is none. RefundTries counts how often it was sent or
+	// asked about without an outcome: 0 means that it was never sent.
 	RefundAt    time.Time
 	RefundTries int
 }
@@ -44,6 +44,8 @@ const (
 	// refundGrace leaves a refund to whoever recorded it. If that process dies
 	// before it has noted the outcome, the courier takes over.
 	refundGrace = 30 * time.Second
+	// refundGap is the least pause between two refunds of one trade.
+	refundGap = 3 * time.Second
 )
 
 // Dead reports whether events are left that only a person has told again.
@@ -109,12 +111,12 @@ func (o *Order) plan(events []Event, at time.Time) {
 	}
 }
 
-// planRefunds sets the date of the next unknown refund after one was settled: at
-// once, for it has waited for its turn.
-func (o *Order) planRefunds() {
+// planRefunds sets the date of the next unknown refund after one was settled: as
+// soon as Alipay takes it, for it has waited for its turn.
+func (o *Order) planRefunds(at time.Time) {
 	o.RefundAt, o.RefundTries = time.Time{}, 0
-	if i := o.UnknownRefund(); i != nil {
-		o.RefundAt = i.At
+	if o.UnknownRefund() != nil {
+		o.RefundAt = at.Add(refundGap)
 	}
 }
 

@@ -75,6 +75,7 @@ var (
 	ErrDecided       = errors.New("this has been decided otherwise already")
 	ErrNotAcceptable = errors.New("this statement cannot be accepted: it contradicts what the shop was told; refund or dismiss it")
 	ErrNoMoney       = errors.New("this statement is about no payment; there is nothing to refund")
+	ErrOwnTrade      = errors.New("the order itself is paid by this trade; refund the order, and dismiss this")
 	ErrNeedsSite     = errors.New("this order was never sent to the cashier; say for which site's public_url it is accepted")
 )
 
@@ -106,6 +107,9 @@ func Settle(o Order, h Held, d Decision, others bool) (Decided, error) {
 	}
 	if d.Word == DecideRefund && !h.Evidence.proves() {
 		return Decided{}, ErrNoMoney
+	}
+	if d.Word == DecideRefund && d.Outcome == RefundUnknown && o.Paid && o.TradeNo == h.Evidence.TradeNo {
+		return Decided{}, ErrOwnTrade
 	}
 	h.Decision = d
 	freed := o

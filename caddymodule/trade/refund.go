@@ -74,11 +74,13 @@ func (o *Order) Intend(i RefundIntent) (changed bool, err error) {
 	case known == nil && len(o.Intents) >= maxIntents:
 		return false, ErrTooManyRefunds
 	}
+	if o.UnknownRefund() == nil { // else that one has its turn, and its date, first
+		o.RefundAt, o.RefundTries = i.At.Add(refundGrace), 0
+	}
 	i.Outcome, i.SettledAt, i.Failure = RefundUnknown, time.Time{}, ""
 	o.Intents = slices.DeleteFunc(slices.Clone(o.Intents), func(have RefundIntent) bool { return have.RequestNo == i.RequestNo })
 	o.Intents = append(o.Intents, i)
 	o.UpdatedAt = later(o.UpdatedAt, i.At)
-	o.RefundAt, o.RefundTries = i.At.Add(refundGrace), 0
 	return true, nil
 }
 
@@ -93,12 +95,13 @@ func (o *Order) FailRefund(requestNo, failure string, at time.Time) bool {
 	i := o.Intent(requestNo)
 	i.Outcome, i.SettledAt, i.Failure = RefundFailed, at, failure
 	o.UpdatedAt = later(o.UpdatedAt, at)
-	o.planRefunds()
+	o.planRefunds(at)
 	return true
 }
 
-// RefundNext notes that a refund's outcome is still unknown, and when Alipay is
-// to be asked next. It reports false if no refund is unknown.
+// RefundNext notes that the oldest unknown refund is about to be sent, or that its
+// outcome is still unknown, and when Alipay is to be asked about it next. It
+// reports false if no refund is unknown.
 func (o *Order) RefundNext(next time.Time) bool {
 	if o.UnknownRefund() == nil {
 		return false
@@ -106,6 +109,18 @@ func (o *Order) RefundNext(next time.Time) bool {
 	o.RefundTries++
 	o.RefundAt = next
 	return true
+}
+
+// RefundFrom is the earliest time at which another refund of the order may be sent:
+// Alipay asks for a pause after the one before (document 02ekfs).
+func (o *Order) RefundFrom() time.Time {
+	var last time.Time
+	for i := range o.Intents {
+		if settled := o.Intents[i].SettledAt; !settled.IsZero() {
+			last = later(last, settled.Add(refundGap))
+		}
+	}
+	return last
 }
 
 // Intent is the intent with the given out_request_no, or nil.
@@ -160,10 +175,18 @@ func (o *Order) endsAt(requestNo string, amount Amount) Amount {
 		}
 		before = r.Sum
 	}
-	if unnamed != 0 {
+	switch {
+	case unnamed != 0:
 		return unnamed
+	case before+amount <= o.Total:
+		return before + amount
 	}
-	return before + amount
+	// it is part of what is known as refunded already, of which not every step was stated
+	sum := amount
+	for slices.ContainsFunc(o.Refunds, func(r Refund) bool { return r.Sum == sum }) {
+		sum++
+	}
+	return sum
 }
 
 // joinRefund adds a refund to those known. Its number identifies it and, where no
@@ -186,7 +209,13 @@ func joinRefund(refunds []Refund, r Refund) []Refund {
 	return slices.Insert(refunds, i, r)
 }
 
-// settleIntents notes the success of the refund that a statement names.
+// discordant is Alipay's word for a number that stands for a refund of another
+// amount.
+const discordant = "ACQ.DISCORDANT_REPEAT_REQUEST"
+
+// settleIntents notes the success of the refund that a statement names. If the
+// statement names another amount, its number was used by somebody else, and the
+// refund that was asked for here has not happened.
 func (o *Order) settleIntents(e *Evidence) {
 	known := o.Intent(e.RefundRequestNo)
 	if e.RefundRequestNo == "" || known == nil || known.Outcome == RefundSucceeded {
@@ -195,5 +224,8 @@ func (o *Order) settleIntents(e *Evidence) {
 	o.Intents = slices.Clone(o.Intents)
 	i := o.Intent(e.RefundRequestNo)
 	i.Outcome, i.SettledAt, i.Failure = RefundSucceeded, e.ReceivedAt, ""
-	o.planRefunds()
+	if e.RefundAmount > 0 && e.RefundAmount != i.Amount {
+		i.Outcome, i.Failure = RefundFailed, discordant
+	}
+	o.planRefunds(e.ReceivedAt)
 }
