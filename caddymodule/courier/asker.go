@@ -89,6 +89,9 @@ func (c *Courier) inquire(ctx context.Context, g *gateway.Gateway) time.Time {
 		round.Go(func() { c.inquireOf(context.WithoutCancel(ctx), g, o) })
 	}
 	round.Wait()
+	if len(due.Orders) > 0 { // they have new dates, of which Due did not know
+		return now
+	}
 	return due.Next
 }
 

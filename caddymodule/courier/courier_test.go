@@ -286,6 +286,20 @@ func TestAsking(t *testing.T) {
 	}
 }
 
+// TestAskingGoesOn: in a shop with one buyer nobody else's order wakes the asker,
+// so it has to set its own alarm after each question.
+func TestAskingGoesOn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	g := newGateway(t, o)
+	k := o.attempt(g.AppID, "A1", time.Hour)
+	o.pass(31 * time.Second)
+	o.until("the asker's alarm is the order's next date", func() bool {
+		got, err := o.ledger.Order(t.Context(), k)
+		return err == nil && got.Asked == 1 && o.c.askers.next.Load() == got.AskAt.UnixNano()
+	})
+}
+
 // TestExpiredOrderIsClosed: the buyer opened the cashier and did not pay in time.
 // The gateway would still take the money; the sidecar closes the trade.
 func TestExpiredOrderIsClosed(t *testing.T) {
