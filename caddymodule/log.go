@@ -61,6 +61,17 @@ func observer(log *zap.Logger) *courier.Observer {
 		},
 		Silent: func(s courier.Silence) { log.Error(noticesSilent, aboutSilence(s)...) },
 		Heard:  func(s courier.Silence) { log.Warn(noticesHeard, aboutSilence(s)...) },
+		Refunded: func(k trade.Key, i *trade.RefundIntent, err error) {
+			log := log.With(zap.String("out_trade_no", k.OutTradeNo), zap.String("out_request_no", i.RequestNo))
+			switch i.Outcome {
+			case trade.RefundSucceeded:
+				log.Info("Alipay has refunded")
+			case trade.RefundFailed:
+				log.Warn("Alipay has refused a refund", zap.String("sub_code", i.Failure))
+			default:
+				log.Warn("the outcome of a refund is not known; Alipay will be asked", zap.Error(err))
+			}
+		},
 		Trouble: func(what string, k trade.Key, err error) {
 			log.Error(what, zap.String("out_trade_no", k.OutTradeNo), zap.Error(err))
 		},

@@ -40,9 +40,11 @@ func newAskers() askers {
 // Inquire begins to ask Alipay, through g, about orders that were sent to the
 // cashier and of which nothing settling has been heard, until the function that
 // it returns is called. An order that has expired unpaid is closed at Alipay and
-// asked about once more.
+// asked about once more. It settles refunds whose outcome is unknown as well.
 func (c *Courier) Inquire(g *gateway.Gateway) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
+	c.background.Go(func() { c.refund(ctx, g) })
+	c.background.Go(func() { c.refundHeld(ctx, g) })
 	c.background.Go(func() {
 		for {
 			c.askers.next.Store(math.MaxInt64) // what comes in meanwhile wakes

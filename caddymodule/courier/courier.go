@@ -40,11 +40,14 @@ type Courier struct {
 	mu       sync.Mutex
 	lanes    map[string]*lane // by public_url
 	flights  map[trade.Key]*flight
+	turns    map[trade.Key]*turn
 	watchers map[trade.Key][]chan struct{}
 	recent   recent
 
 	asking     singleflight.Group
 	askers     askers
+	refunders  refunders
+	wait       func(context.Context, time.Duration)
 	background sync.WaitGroup
 	listener   listener
 	observers  []*Observer // the newest configuration's last; mu guards it
@@ -62,6 +65,8 @@ type Observer struct {
 	Told func(d *ledger.Delivery, took time.Duration, err error)
 	// Asked: Alipay was asked about an order, in the background or for a buyer.
 	Asked func(k trade.Key, out *ledger.Outcome, err error)
+	// Refunded: a try has settled a refund, or left its outcome unknown, as err says.
+	Refunded func(k trade.Key, i *trade.RefundIntent, err error)
 	// Trouble: the courier itself could not do its work.
 	Trouble func(what string, k trade.Key, err error)
 	// Silent: notices of a site have stopped arriving; Heard: they are back. Each
@@ -80,8 +85,12 @@ func New(l ledger.Ledger, now func() time.Time) *Courier {
 		owner:    rand.Text(),
 		lanes:    make(map[string]*lane),
 		flights:  make(map[trade.Key]*flight),
+		turns:    make(map[trade.Key]*turn),
 		watchers: make(map[trade.Key][]chan struct{}),
 		askers:   newAskers(),
+
+		refunders: newRefunders(),
+		wait:      pause,
 	}
 	c.observer.Store(new(Observer))
 	return c
@@ -159,7 +168,8 @@ func (c *Courier) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome,
 	}
 	c.listen(e.Source, &out)
 	if !out.Repeat {
-		c.announce(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
+		c.announce(keyOf(&e))
+		c.refunders.expect(out.Order.RefundAt) // the next refund may have its turn now
 		if f := c.observer.Load().Recorded; f != nil {
 			f(out)
 		}
@@ -190,6 +200,16 @@ func (c *Courier) announce(k trade.Key) {
 		close(ch)
 	}
 	delete(c.watchers, k)
+}
+
+// pause waits.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // Wait returns when all background work is over, or ctx is. It is over only

@@ -77,6 +77,26 @@ func nextAsking(o *trade.Order, at time.Time, unknown bool) time.Time {
 	return time.Time{}
 }
 
+// refundGaps are the pauses between looks at a refund whose outcome is unknown.
+// Alipay asks for 10 s before the first.
+var refundGaps = []time.Duration{
+	12 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute,
+}
+
+// refundEvery is the pause after that, until the outcome is known: money is never
+// given up.
+const refundEvery = time.Hour
+
+// nextRefund is when a refund is looked at again whose outcome is still unknown at
+// at, after so many tries.
+func nextRefund(tries int, at time.Time) time.Time {
+	gap := refundEvery
+	if tries > 0 && tries <= len(refundGaps) {
+		gap = refundGaps[tries-1]
+	}
+	return at.Add(jitter(gap))
+}
+
 // jitter spreads a pause by a tenth to either side, so that what failed together
 // does not come back together.
 func jitter(d time.Duration) time.Duration {
