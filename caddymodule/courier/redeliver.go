@@ -23,11 +23,11 @@ func (c *Courier) Redeliver(ctx context.Context, id string) (ledger.Delivery, er
 	if err != nil {
 		return d, err
 	}
-	if d.Event.Sequence <= d.Order.Accepted {
-		return d, c.retell(ctx, &d)
-	}
 	if d.Order.Contradicted {
 		return d, ErrWithheld
+	}
+	if d.Event.Sequence <= d.Order.Accepted {
+		return d, c.retell(ctx, &d)
 	}
 	if _, _, err := c.site(d.Order.PublicURL()); err != nil {
 		return d, err

@@ -238,3 +238,30 @@ func undecided(err error) error {
 	}
 	return fmt.Errorf("%w: %w", gateway.ErrUnknown, err)
 }
+
+// AskRefund asks Alipay what has become of one refund, and records what it states.
+// It sends nothing. It returns the order after it, as far as it is known, and fails
+// with gateway.ErrRefundNotExist if Alipay knows no such refund.
+func (c *Courier) AskRefund(ctx context.Context, g *gateway.Gateway, o *trade.Order, requestNo string) (trade.Order, error) {
+	r := gateway.Refund{OutTradeNo: o.OutTradeNo, TradeNo: o.TradeNo, RequestNo: requestNo}
+	ch := c.asking.DoChan("refund:"+o.AppID+"/"+o.OutTradeNo+"/"+requestNo, func() (any, error) {
+		call := context.WithoutCancel(ctx) // others may wait for this answer too
+		e, err := g.RefundQuery(call, r)
+		if err != nil {
+			return *o, err
+		}
+		out, err := c.Record(call, e)
+		if err != nil {
+			return *o, err
+		}
+		c.Kick(out, e)
+		return out.Order, nil
+	})
+	select {
+	case done := <-ch:
+		after, _ := done.Val.(trade.Order)
+		return after, done.Err
+	case <-ctx.Done():
+		return *o, ctx.Err()
+	}
+}
