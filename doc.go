@@ -8,4 +8,7 @@
 // It holds no code. The Caddy modules live in package caddymodule.
 package alipay
 
-import _ "github.com/caddy-alipay/caddy-alipay/caddymodule" // registers the modules
+import (
+	_ "github.com/caddy-alipay/caddy-alipay/caddymodule"         // registers the modules
+	_ "github.com/caddy-alipay/caddy-alipay/caddymodule/command" // registers caddy alipay
+)

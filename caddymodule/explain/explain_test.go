@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/lang"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -132,8 +133,8 @@ var stories = map[string]func(*story){
 	"retried": func(s *story) {
 		s.pay(8888)
 		s.after(12 * time.Second).take(paid(8888))
-		s.after(time.Second).refuse("it answered 503", s.now.Add(5*time.Second))
-		s.after(5*time.Second).refuse("it answered 502", s.now.Add(30*time.Second))
+		s.after(time.Second).refuse(shop.ErrRefused.Error()+": it answered 503", s.now.Add(5*time.Second))
+		s.after(5*time.Second).refuse(shop.ErrRefused.Error()+": it answered 502", s.now.Add(30*time.Second))
 		s.after(30 * time.Second).accept()
 	},
 	"waiting": func(s *story) {

@@ -42,7 +42,7 @@ func next(h *ledger.History) []Entry {
 // telling is the next event that the shop has not accepted.
 func telling(h *ledger.History) Entry {
 	o := &h.Order
-	e := Entry{At: o.TellAt, Kind: KindTell, Sequence: o.Accepted + 1, Count: o.Refusals, Reason: o.Refusal}
+	e := Entry{At: o.TellAt, Kind: KindTell, Sequence: o.Accepted + 1, Count: o.Refusals, Reason: why(o.Refusal)}
 	if o.Dead() {
 		e.Kind = KindDead
 	}

@@ -5,6 +5,7 @@ package explain
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
@@ -154,7 +155,7 @@ func (t *timeline) events() {
 		x := told[ev.Sequence]
 		if x.Refusals > 0 {
 			refused := base
-			refused.At, refused.Kind, refused.Count, refused.Reason = x.RefusedSince, KindRefused, x.Refusals, x.Refusal
+			refused.At, refused.Kind, refused.Count, refused.Reason = x.RefusedSince, KindRefused, x.Refusals, why(x.Refusal)
 			t.add(refused)
 		}
 		if ev.Sequence <= t.history.Order.Accepted || !x.AcceptedAt.IsZero() {
@@ -165,6 +166,12 @@ func (t *timeline) events() {
 		}
 	}
 }
+
+// refusedPrefix is what the shop's package begins each refusal with.
+const refusedPrefix = "the shop did not accept the event: "
+
+// why is a refusal without what the sentence around it says already.
+func why(refusal string) string { return strings.TrimPrefix(refusal, refusedPrefix) }
 
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
