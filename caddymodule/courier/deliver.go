@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
@@ -125,19 +126,7 @@ func (c *Courier) tell(ctx context.Context, d *ledger.Delivery) error {
 	if d.Order.Contradicted {
 		return ErrWithheld
 	}
-	s, l, err := c.site(d.Order.PublicURL())
-	if err != nil {
-		return err
-	}
-	began := c.now()
-	err = s.Deliver(ctx, d)
-	ended := c.now()
-	if closed := l.gate.report(err == nil, ended); closed {
-		l.poke() // the shop is back: what waits may go
-	}
-	if f := c.observer.Load().Told; f != nil {
-		f(d, ended.Sub(began), err)
-	}
+	l, ended, err := c.call(ctx, d)
 	if err != nil {
 		return c.refused(ctx, l, d, err)
 	}
@@ -149,6 +138,25 @@ func (c *Courier) tell(ctx context.Context, d *ledger.Delivery) error {
 	defer c.mu.Unlock()
 	c.recent.add(k, d.Event.Sequence)
 	return nil
+}
+
+// call makes one delivery through the order's site and tells the gate and the
+// observer of it. The lane is nil if there is no such site.
+func (c *Courier) call(ctx context.Context, d *ledger.Delivery) (l *lane, ended time.Time, err error) {
+	s, l, err := c.site(d.Order.PublicURL())
+	if err != nil {
+		return nil, ended, err
+	}
+	began := c.now()
+	err = s.Deliver(ctx, d)
+	ended = c.now()
+	if closed := l.gate.report(err == nil, ended); closed {
+		l.poke() // the shop is back: what waits may go
+	}
+	if f := c.observer.Load().Told; f != nil {
+		f(d, ended.Sub(began), err)
+	}
+	return l, ended, err
 }
 
 // refused sets the date of the next try. It returns the refusal: that the date

@@ -51,17 +51,7 @@ func (c *Courier) Redeliver(ctx context.Context, id string) (ledger.Delivery, er
 
 // retell tells the shop of an event that it has accepted before.
 func (c *Courier) retell(ctx context.Context, d *ledger.Delivery) error {
-	s, l, err := c.site(d.Order.PublicURL())
-	if err != nil {
-		return err
-	}
-	err = s.Deliver(context.WithoutCancel(ctx), d)
-	if closed := l.gate.report(err == nil, c.now()); closed {
-		l.poke()
-	}
-	if f := c.observer.Load().Told; f != nil {
-		f(d, err)
-	}
+	_, _, err := c.call(context.WithoutCancel(ctx), d)
 	return err
 }
 

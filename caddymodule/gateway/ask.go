@@ -37,8 +37,8 @@ type Call struct {
 
 // ask makes one call and returns Alipay's answer, verified, which may be a
 // refusal. All calls are made here, so that none is left out of metrics and
-// traces.
-func (g *Gateway) ask(ctx context.Context, method string, biz map[string]any) (answer, error) {
+// traces. of says whether an answer is a success for what was asked.
+func (g *Gateway) ask(ctx context.Context, method string, biz map[string]any, of func(answer) error) (answer, error) {
 	ctx, span := tracing.StartCall(ctx, method)
 	began := time.Now()
 	var a answer
@@ -49,7 +49,7 @@ func (g *Gateway) ask(ctx context.Context, method string, biz map[string]any) (a
 	outTradeNo, _ := biz["out_trade_no"].(string)
 	ended := err
 	if ended == nil {
-		ended = a.of(outTradeNo)
+		ended = of(a)
 	}
 	outcome := outcomeOf(ended)
 	if g.observe != nil {

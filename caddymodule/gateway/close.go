@@ -11,7 +11,7 @@ import "context"
 // was paid meanwhile is not closed, and only a query tells.
 func (g *Gateway) CloseTrade(ctx context.Context, outTradeNo string) error {
 	const method = "alipay.trade.close"
-	a, err := g.ask(ctx, method, map[string]any{"out_trade_no": outTradeNo})
+	a, err := g.ask(ctx, method, map[string]any{"out_trade_no": outTradeNo}, func(a answer) error { return a.of(outTradeNo) })
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 // may be neither. The statement has no seller: the answer names none.
 func (g *Gateway) Query(ctx context.Context, outTradeNo string) (trade.Evidence, error) {
 	const method = "alipay.trade.query"
-	a, err := g.ask(ctx, method, map[string]any{"out_trade_no": outTradeNo})
+	a, err := g.ask(ctx, method, map[string]any{"out_trade_no": outTradeNo}, func(a answer) error { return a.of(outTradeNo) })
 	if err != nil {
 		return trade.Evidence{}, err
 	}

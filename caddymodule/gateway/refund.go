@@ -61,11 +61,7 @@ func (g *Gateway) Refund(ctx context.Context, r Refund) (trade.Evidence, error) 
 	if r.Reason != "" {
 		biz["refund_reason"] = r.Reason
 	}
-	body, err := g.call(ctx, method, biz)
-	if err != nil {
-		return trade.Evidence{}, err
-	}
-	a, err := g.verifier.readAnswer(method, body)
+	a, err := g.ask(ctx, method, biz, r.of)
 	if err != nil {
 		return trade.Evidence{}, err
 	}

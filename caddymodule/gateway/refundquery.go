@@ -23,11 +23,7 @@ func (g *Gateway) RefundQuery(ctx context.Context, r Refund) (trade.Evidence, er
 	biz := r.trade()
 	biz["out_request_no"] = r.RequestNo
 	biz["query_options"] = []string{"gmt_refund_pay"}
-	body, err := g.call(ctx, method, biz)
-	if err != nil {
-		return trade.Evidence{}, err
-	}
-	a, err := g.verifier.readAnswer(method, body)
+	a, err := g.ask(ctx, method, biz, r.of)
 	if err != nil {
 		return trade.Evidence{}, err
 	}
