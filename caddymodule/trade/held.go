@@ -138,6 +138,14 @@ func (h *Held) Waits() bool {
 	return h.Decision.Word == DecideNone || h.Decision.Word == DecideRefund && h.Decision.Outcome != RefundSucceeded
 }
 
+// Pays is what a buyer has paid by the statement; 0 if it is about no payment.
+func (h *Held) Pays() Amount {
+	if !h.Evidence.proves() {
+		return 0
+	}
+	return h.Evidence.Total
+}
+
 // accept folds a held statement in as if the order had been made for it.
 func accept(o Order, h Held, d Decision) (Result, error) {
 	e := h.Evidence
