@@ -30,9 +30,41 @@ type accepts struct {
 	writing *marks // part of the group that is being committed; not nil, perhaps empty
 }
 
-type marks struct{ m map[orderKey]int }
+type marks struct{ m map[orderKey]mark }
 
-func newMarks() *marks { return &marks{m: make(map[orderKey]int)} }
+func newMarks() *marks { return &marks{m: make(map[orderKey]mark)} }
+
+// mark says that the shop has accepted events up to and with a sequence, and
+// when. Those up to a lower one it has accepted before. Marks are never changed.
+type mark struct {
+	sequence int
+	at       time.Time
+	before   *mark // nil, or one with a lower sequence
+}
+
+// over is m upon those in below, which came earlier; what below says already is
+// left out.
+func (m mark) over(below mark) mark {
+	switch {
+	case below.sequence == 0:
+		return m
+	case m.sequence <= below.sequence:
+		return below
+	case m.before != nil:
+		below = m.before.over(below)
+	}
+	m.before = &below
+	return m
+}
+
+// steps are the marks in m that raise an order from what it has accepted, the
+// earliest first.
+func (m *mark) steps(accepted int) []mark {
+	if m == nil || m.sequence <= accepted {
+		return nil
+	}
+	return append(m.before.steps(accepted), *m)
+}
 
 func (a *accepts) init(delay time.Duration, wake chan<- struct{}) {
 	a.delay, a.wake = delay, wake
@@ -40,13 +72,14 @@ func (a *accepts) init(delay time.Duration, wake chan<- struct{}) {
 }
 
 // add notes a mark and sees to it that it is written in time.
-func (a *accepts) add(k orderKey, sequence int) {
+func (a *accepts) add(k orderKey, sequence int, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if sequence <= a.fresh.m[k] {
+	have := a.fresh.m[k]
+	if sequence <= have.sequence {
 		return
 	}
-	a.fresh.m[k] = sequence
+	a.fresh.m[k] = mark{sequence: sequence, at: micros(at)}.over(have)
 	if len(a.fresh.m) == 1 {
 		a.schedule(a.delay)
 	}
@@ -79,7 +112,7 @@ func (a *accepts) waiting() bool {
 }
 
 // take hands the marks to the committer; done or putBack follows.
-func (a *accepts) take() map[orderKey]int {
+func (a *accepts) take() map[orderKey]mark {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.fresh.m) > 0 {
@@ -99,8 +132,8 @@ func (a *accepts) done() {
 func (a *accepts) putBack() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for k, sequence := range a.writing.m {
-		a.fresh.m[k] = max(a.fresh.m[k], sequence)
+	for k, m := range a.writing.m {
+		a.fresh.m[k] = a.fresh.m[k].over(m)
 	}
 	a.writing = newMarks()
 	if len(a.fresh.m) > 0 {
@@ -126,18 +159,25 @@ func (v overlay) apply(o *trade.Order) {
 	v.accepts.mu.Lock()
 	defer v.accepts.mu.Unlock()
 	k := o.Key()
-	o.Accept(max(v.fresh.m[k], v.writing.m[k]))
+	o.Accept(max(v.fresh.m[k].sequence, v.writing.m[k].sequence))
+}
+
+// of is what apply would apply to an order.
+func (v overlay) of(k orderKey) mark {
+	v.accepts.mu.Lock()
+	defer v.accepts.mu.Unlock()
+	return v.fresh.m[k].over(v.writing.m[k])
 }
 
 // Accept implements ledger.Ledger. A sequence above the order's counts as the
 // order's, one below what is accepted changes nothing.
-func (l *Ledger) Accept(ctx context.Context, k trade.Key, sequence int, _ time.Time) error {
+func (l *Ledger) Accept(ctx context.Context, k trade.Key, sequence int, at time.Time) error {
 	o, err := l.Order(ctx, k)
 	if err != nil {
 		return err
 	}
 	if sequence = min(sequence, o.Sequence); sequence > o.Accepted {
-		l.accepts.add(k, sequence)
+		l.accepts.add(k, sequence, at)
 	}
 	return nil
 }

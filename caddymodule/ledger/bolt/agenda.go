@@ -19,7 +19,9 @@ import (
 // much the shop has accepted and what is to be done when. An order with nothing
 // left to do has no agenda: the shop has accepted everything.
 
-func hasAgenda(o *trade.Order) bool { return o.Undelivered() || !o.AskAt.IsZero() }
+func hasAgenda(o *trade.Order) bool {
+	return o.Undelivered() || !o.AskAt.IsZero() || !o.RefundAt.IsZero() || o.UnknownRefund() != nil
+}
 
 func appendAgenda(b []byte, r *orderRecord) []byte {
 	b = appendUint(b, 1, uint64(r.Sequence-r.Accepted))
@@ -27,7 +29,10 @@ func appendAgenda(b []byte, r *orderRecord) []byte {
 	b = appendUint(b, 3, uint64(r.Refusals))
 	b = appendTime(b, 4, r.RefusedSince, r.id)
 	b = appendTime(b, 5, r.AskAt, r.id)
-	return appendUint(b, 6, uint64(r.Asked))
+	b = appendUint(b, 6, uint64(r.Asked))
+	b = appendText(b, 7, r.Refusal)
+	b = appendTime(b, 8, r.RefundAt, r.id)
+	return appendUint(b, 9, uint64(r.RefundTries))
 }
 
 // decodeAgenda adds to the record what is kept apart; data is nil if there is
@@ -52,6 +57,12 @@ func decodeAgenda(data []byte, r *orderRecord) error {
 			r.AskAt = f.time(r.id)
 		case 6:
 			r.Asked = int(f.value)
+		case 7:
+			r.Refusal = f.text()
+		case 8:
+			r.RefundAt = f.time(r.id)
+		case 9:
+			r.RefundTries = int(f.value)
 		}
 	}
 	return f.failed
@@ -90,6 +101,7 @@ func (g *group) saveAgenda(touched []*entry) error {
 		for _, move := range [...][2][]byte{
 			{g.dueKey(ledger.TaskTell, was.site, was.agenda.TellAt, e.id), g.dueKey(ledger.TaskTell, now.site, now.agenda.TellAt, e.id)},
 			{g.dueKey(ledger.TaskAsk, e.AppID, was.agenda.AskAt, e.id), g.dueKey(ledger.TaskAsk, e.AppID, now.agenda.AskAt, e.id)},
+			{g.dueKey(ledger.TaskRefund, e.AppID, was.agenda.RefundAt, e.id), g.dueKey(ledger.TaskRefund, e.AppID, now.agenda.RefundAt, e.id)},
 		} {
 			if bytes.Equal(move[0], move[1]) {
 				continue
@@ -106,7 +118,7 @@ func (g *group) saveAgenda(touched []*entry) error {
 }
 
 // taskCodes are the first bytes of keys in the due bucket.
-var taskCodes = map[ledger.Task]byte{ledger.TaskTell: 1, ledger.TaskAsk: 2}
+var taskCodes = map[ledger.Task]byte{ledger.TaskTell: 1, ledger.TaskAsk: 2, ledger.TaskRefund: 3}
 
 const dueSize = 1 + 4 + 8 + idSize // task, subject, time, order
 
@@ -166,17 +178,21 @@ func (g *group) change(k trade.Key, change func(*trade.Order) (bool, error)) (tr
 	if err != nil || !changed {
 		return e.Order, err
 	}
+	cutTimes(&next)
 	agenda := next.Agenda
-	next.Agenda, next.UpdatedAt = e.Agenda, micros(next.UpdatedAt)
+	next.Agenda, next.Accepted = e.Agenda, e.Accepted // to accept is not what Change is for
 	e.dirty = e.dirty || !reflect.DeepEqual(next, e.Order)
-	next.Agenda = agendaTimes(agenda)
+	next.Agenda = agenda
 	e.Order, e.marked = next, true
 	return next, nil
 }
 
-func agendaTimes(a trade.Agenda) trade.Agenda {
-	for _, t := range []*time.Time{&a.TellAt, &a.RefusedSince, &a.AskAt, &a.RefundAt} {
+// cutTimes cuts those times of an order that Change may set.
+func cutTimes(o *trade.Order) {
+	for _, t := range []*time.Time{&o.UpdatedAt, &o.TellAt, &o.RefusedSince, &o.AskAt, &o.RefundAt} {
 		*t = micros(*t)
 	}
-	return a
+	for i := range o.Intents {
+		o.Intents[i].At, o.Intents[i].SettledAt = micros(o.Intents[i].At), micros(o.Intents[i].SettledAt)
+	}
 }

@@ -237,6 +237,6 @@ func commitNotices(b testing.TB, l *Ledger, notices []trade.Evidence) {
 		if c.err != nil {
 			b.Fatal(c.err)
 		}
-		l.accepts.add(trade.Key{AppID: benchApp, OutTradeNo: notices[i].OutTradeNo}, 1)
+		l.accepts.add(trade.Key{AppID: benchApp, OutTradeNo: notices[i].OutTradeNo}, 1, notices[i].ReceivedAt)
 	}
 }

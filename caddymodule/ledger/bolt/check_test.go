@@ -17,7 +17,7 @@ import (
 func checkRecords(v *view) error {
 	want := map[string]map[string]bool{
 		string(bucketNumber): {}, string(bucketTradeNo): {}, string(bucketState): {}, string(bucketAgenda): {}, string(bucketDue): {},
-		string(bucketDigest): {}, string(bucketEvents): {},
+		string(bucketDigest): {}, string(bucketEvents): {}, string(bucketWaiting): {}, string(bucketAbout): {},
 	}
 	add := func(bucket, key []byte) { want[string(bucket)][string(key)] = true }
 	err := v.tx.Bucket(bucketOrders).ForEach(func(key, _ []byte) error {
@@ -37,6 +37,7 @@ func checkRecords(v *view) error {
 		g := &group{view: *v}
 		for _, due := range [][]byte{
 			g.dueKey(ledger.TaskTell, r.PublicURL(), r.TellAt, id), g.dueKey(ledger.TaskAsk, r.AppID, r.AskAt, id),
+			g.dueKey(ledger.TaskRefund, r.AppID, r.RefundAt, id),
 		} {
 			if due != nil {
 				add(bucketDue, due)
@@ -54,6 +55,10 @@ func checkRecords(v *view) error {
 		id, _ := parseID(key)
 		h, err := v.heldAt(id)
 		add(bucketDigest, []byte(h.ID))
+		add(bucketAbout, append(numberKey(keyOf(&h.Held), v.ledger.salt), key...))
+		if h.Waits() {
+			add(bucketWaiting, key)
+		}
 		if err == nil && h.Evidence.Digest() != h.ID {
 			err = fmt.Errorf("held %d is not its evidence", id)
 		}
@@ -62,7 +67,10 @@ func checkRecords(v *view) error {
 	if err != nil {
 		return err
 	}
-	sets := map[string]set{string(bucketNumber): v.numbers(), string(bucketTradeNo): v.tradeNos(), string(bucketState): v.states(), string(bucketDue): v.due()}
+	sets := map[string]set{
+		string(bucketNumber): v.numbers(), string(bucketTradeNo): v.tradeNos(), string(bucketState): v.states(),
+		string(bucketDue): v.due(), string(bucketWaiting): v.waiting(), string(bucketAbout): v.about(),
+	}
 	for bucket, keys := range want {
 		check := checkKeys(v.tx.Bucket([]byte(bucket)), keys)
 		if s, ok := sets[bucket]; ok {
@@ -72,7 +80,32 @@ func checkRecords(v *view) error {
 			return fmt.Errorf("%s: %w", bucket, check)
 		}
 	}
+	if err := checkTotals(v); err != nil {
+		return err
+	}
 	return checkStream(v)
+}
+
+// checkTotals: what each transaction has counted is what a count finds.
+func checkTotals(v *view) error {
+	want, err := v.countAll()
+	if err != nil {
+		return err
+	}
+	err = v.tx.Bucket(bucketTotals).ForEach(func(appID, data []byte) error {
+		got, err := decodeSums(data)
+		if s := want[string(appID)]; err == nil && (s == nil || got != *s) {
+			err = fmt.Errorf("the totals of %s are %+v, a count finds %+v", appID, got, s)
+		}
+		delete(want, string(appID))
+		return err
+	})
+	for appID, s := range want {
+		if err == nil && *s != (sums{}) {
+			err = fmt.Errorf("no totals of %s, a count finds %+v", appID, *s)
+		}
+	}
+	return err
 }
 
 func checkOrder(v *view, r *orderRecord) error {

@@ -40,6 +40,19 @@ var (
 	anyRefund = rapid.Custom(func(t *rapid.T) trade.Refund {
 		return trade.Refund{RequestNo: anyText.Draw(t, "number"), Sum: anyAmount.Draw(t, "sum"), At: anyTime.Draw(t, "at")}
 	})
+	anyIntent = rapid.Custom(func(t *rapid.T) trade.RefundIntent {
+		return trade.RefundIntent{
+			RequestNo: anyText.Draw(t, "number"), Amount: anyAmount.Draw(t, "amount"), Reason: anyText.Draw(t, "reason"),
+			At: anyTime.Draw(t, "at"), Outcome: trade.RefundOutcome(anyText.Draw(t, "outcome")),
+			SettledAt: anyTime.Draw(t, "settled"), Failure: anyText.Draw(t, "failure"),
+		}
+	})
+	anyDecision = rapid.Custom(func(t *rapid.T) trade.Decision {
+		return trade.Decision{
+			Word: trade.Decide(anyText.Draw(t, "word")), At: anyTime.Draw(t, "at"), PublicURL: anyText.Draw(t, "url"),
+			RequestNo: anyText.Draw(t, "number"), Outcome: trade.RefundOutcome(anyText.Draw(t, "outcome")), Failure: anyText.Draw(t, "failure"),
+		}
+	})
 	growing = rapid.Map(rapid.SliceOf(rapid.Uint64()), func(list []uint64) []uint64 {
 		slices.Sort(list)
 		return list
@@ -68,6 +81,7 @@ func TestOrderComesBack(t *testing.T) {
 			SellerID: anyText.Draw(t, "seller"), BuyerID: anyText.Draw(t, "buyer"),
 			PaidAt: anyTime.Draw(t, "paid"), ClosedAt: anyTime.Draw(t, "closed"),
 			Refunds: noneNil(rapid.SliceOfN(anyRefund, 0, 4).Draw(t, "refunds")),
+			Intents: noneNil(rapid.SliceOfN(anyIntent, 0, 4).Draw(t, "intents")),
 			Source:  trade.Source(anyText.Draw(t, "source")),
 			Waiting: rapid.Bool().Draw(t, "waiting"), Paid: rapid.Bool().Draw(t, "is paid"),
 			Finished: rapid.Bool().Draw(t, "finished"), Closed: rapid.Bool().Draw(t, "is closed"),
@@ -100,7 +114,7 @@ func TestEvidenceComesBack(t *testing.T) {
 			OutTradeNo: anyText.Draw(t, "number"), TradeNo: anyText.Draw(t, "trade"),
 			Status: trade.Status(anyText.Draw(t, "status")), Total: anyAmount.Draw(t, "total"),
 			SellerID: anyText.Draw(t, "seller"), BuyerID: anyText.Draw(t, "buyer"),
-			Refunded: anyAmount.Draw(t, "refunded"), RefundAmountMissing: rapid.Bool().Draw(t, "missing"),
+			Refunded: anyAmount.Draw(t, "refunded"), RefundAmount: anyAmount.Draw(t, "amount"), RefundAmountMissing: rapid.Bool().Draw(t, "missing"),
 			RefundRequestNo: anyText.Draw(t, "request"), PaidAt: anyTime.Draw(t, "paid"),
 			RefundedAt: anyTime.Draw(t, "refunded at"), ClosedAt: anyTime.Draw(t, "closed"),
 			ReceivedAt: anyTime.Draw(t, "received"), NotifyID: anyText.Draw(t, "notify"),
@@ -129,15 +143,58 @@ func TestEventAndHeldComeBack(t *testing.T) {
 			Status: trade.Status(anyText.Draw(t, "status")), Refunded: anyAmount.Draw(t, "refunded"),
 			Source: trade.Source(anyText.Draw(t, "source")), At: anyTime.Draw(t, "at"), Direct: rapid.Bool().Draw(t, "direct"),
 		}
+		want.telling = telling{
+			acceptedAt: anyTime.Draw(t, "accepted"), refusals: rapid.Int().Draw(t, "refusals"),
+			refusedSince: anyTime.Draw(t, "refused"), refusal: anyText.Draw(t, "refusal"),
+		}
 		got, err := decodeEvent(withUnknownField(t, appendEvent(nil, &want, n)), id, n)
 		if err != nil || got != want {
 			t.Fatalf("%v:\n got %+v\nwant %+v", err, got, want)
 		}
 		held := heldRecord{id: id, place: rapid.Uint64().Draw(t, "place")}
 		held.ID, held.Reason, held.At = anyText.Draw(t, "digest"), trade.Reason(anyText.Draw(t, "reason")), anyTime.Draw(t, "held at")
+		held.Decision = anyDecision.Draw(t, "decision")
 		gotHeld, err := decodeHeld(withUnknownField(t, appendHeld(nil, &held, n)), id, n)
 		if err != nil || !reflect.DeepEqual(gotHeld, held) {
 			t.Fatalf("%v:\n got %+v\nwant %+v", err, gotHeld, held)
+		}
+	})
+}
+
+func TestAgendaAndSumsComeBack(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		want := orderRecord{id: rapid.Uint64().Draw(t, "id")}
+		want.Sequence = rapid.IntRange(0, maxSequence).Draw(t, "sequence")
+		want.Accepted = rapid.IntRange(0, want.Sequence).Draw(t, "accepted")
+		want.Agenda = trade.Agenda{
+			TellAt: anyTime.Draw(t, "tell"), Refusals: rapid.Int().Draw(t, "refusals"), RefusedSince: anyTime.Draw(t, "refused"),
+			Refusal: anyText.Draw(t, "refusal"), AskAt: anyTime.Draw(t, "ask"), Asked: rapid.Int().Draw(t, "asked"),
+			RefundAt: anyTime.Draw(t, "refund"), RefundTries: rapid.Int().Draw(t, "tries"),
+		}
+		got := orderRecord{id: want.id, Order: trade.Order{Sequence: want.Sequence}}
+		if err := decodeAgenda(withUnknownField(t, appendAgenda(nil, &want)), &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%v:\n got %+v\nwant %+v", err, got, want)
+		}
+		s := sums{anyAmount.Draw(t, "paid"), anyAmount.Draw(t, "refunded"), anyAmount.Draw(t, "told"), anyAmount.Draw(t, "accepted")}
+		if got, err := decodeSums(withUnknownField(t, appendSums(nil, &s))); err != nil || got != s {
+			t.Fatalf("%v: got %+v, want %+v", err, got, s)
+		}
+	})
+}
+
+// TestRoomToAccept: to note that an event was accepted within two minutes makes
+// its record no longer.
+func TestRoomToAccept(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		n := memoryNames()
+		at := testTime.Add(time.Duration(rapid.Int64Range(-1e9, 1e9).Draw(t, "µs")) * time.Microsecond)
+		r := eventRecord{id: idAt(at), Event: trade.Event{Type: trade.EventPaid, Sequence: 1, At: at}}
+		before := appendEvent(nil, &r, n)
+		r.acceptedAt = at.Add(time.Duration(rapid.Int64Range(0, 2*60*1e6).Draw(t, "later")) * time.Microsecond)
+		if after := appendEvent(nil, &r, n); len(after) > len(before) {
+			t.Fatalf("%d bytes before, %d after an acceptance %s later", len(before), len(after), r.acceptedAt.Sub(at))
 		}
 	})
 }
@@ -177,6 +234,8 @@ func TestDamagedRecords(t *testing.T) {
 		"damaged attempt": text(5, 0x80),
 		"damaged refund":  text(17, 0x80),
 		"cut list":        text(14, 0x80),
+		"damaged intent":  text(19, 0x80),
+		"intent's name":   text(19, 0x28, 0x09),
 	} {
 		if _, err := decodeOrder(record, 1, n); !errors.Is(err, errDamaged) {
 			t.Errorf("%s: %v", name, err)
@@ -191,7 +250,14 @@ func FuzzDecode(f *testing.F) {
 	r := orderRecord{id: 9, events: []uint64{10, 12}, evidence: []uint64{0, 1500}}
 	r.Order, _ = trade.Order{}.Attempt(trade.Key{AppID: "2021", OutTradeNo: "A1"}, trade.Attempt{Total: 1, At: time.UnixMicro(9)})
 	r.Refunds = []trade.Refund{{RequestNo: "R", Sum: 1, At: time.UnixMicro(20)}}
+	r.Intents = []trade.RefundIntent{{RequestNo: "R", Amount: 1, Reason: "late", At: time.UnixMicro(19), Outcome: trade.RefundUnknown}}
 	f.Add(appendOrder(nil, &r, seed), uint64(9))
+	r.Agenda = trade.Agenda{Refusals: 2, Refusal: "it answered 500", RefundAt: time.UnixMicro(50), RefundTries: 1}
+	f.Add(appendAgenda(nil, &r), uint64(9))
+	f.Add(appendEvent(nil, &eventRecord{id: 9, order: 8, telling: telling{time.UnixMicro(12), 1, time.UnixMicro(10), "no"}}, seed), uint64(9))
+	decision := trade.Decision{Word: trade.DecideRefund, At: time.UnixMicro(9), RequestNo: "R", Outcome: trade.RefundFailed, Failure: "F"}
+	f.Add(appendHeld(nil, &heldRecord{id: 9, Held: trade.Held{ID: "d", Decision: decision}}, seed), uint64(9))
+	f.Add(appendSums(nil, &sums{paid: 1, accepted: 1}), uint64(9))
 	f.Add(appendEvidence(nil, &trade.Evidence{Raw: []byte("raw"), Source: "notify", Total: 5}, seed), uint64(1))
 	f.Add([]byte{0x2a, 0x00, 0x2a, 0x00, 0x8a, 0x01, 0x00}, uint64(1<<63))
 	f.Fuzz(func(t *testing.T, data []byte, id uint64) {
@@ -200,12 +266,18 @@ func FuzzDecode(f *testing.F) {
 			n.add(s)
 		}
 		if r, err := decodeOrder(data, id, n); err == nil {
-			if len(r.Attempts)+len(r.Refunds)+len(r.events)+len(r.evidence) > len(data) {
-				t.Fatalf("%d bytes became %d entries", len(data), len(r.Attempts)+len(r.Refunds)+len(r.events)+len(r.evidence))
+			if n := len(r.Attempts) + len(r.Refunds) + len(r.Intents) + len(r.events) + len(r.evidence); n > len(data) {
+				t.Fatalf("%d bytes became %d entries", len(data), n)
 			}
 			again, err := decodeOrder(appendOrder(nil, &r, n), id, n)
 			if err != nil || !reflect.DeepEqual(again, r) {
 				t.Fatalf("%v:\n got %+v\nwant %+v", err, again, r)
+			}
+		}
+		fuzzAgenda(t, data, id)
+		if s, err := decodeSums(data); err == nil {
+			if again, err := decodeSums(appendSums(nil, &s)); err != nil || again != s {
+				t.Fatalf("%v:\n got %+v\nwant %+v", err, again, s)
 			}
 		}
 		if e, err := decodeEvidence(data, n); err == nil {
@@ -224,4 +296,15 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+func fuzzAgenda(t *testing.T, data []byte, id uint64) {
+	none := orderRecord{id: id, Order: trade.Order{Sequence: maxSequence}}
+	r, again := none, none
+	if decodeAgenda(data, &r) != nil {
+		return
+	}
+	if err := decodeAgenda(appendAgenda(nil, &r), &again); err != nil || !reflect.DeepEqual(again, r) {
+		t.Fatalf("%v:\n got %+v\nwant %+v", err, again, r)
+	}
 }

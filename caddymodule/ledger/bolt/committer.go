@@ -54,6 +54,8 @@ type flight struct {
 	tx     int
 	orders map[trade.Key]*entry // read only from here on
 	done   chan struct{}
+
+	held, settings bool // what it changes beside orders
 }
 
 // submit has run take part in the next group and returns when that is durable.
@@ -161,7 +163,7 @@ func (l *Ledger) commitGroup(calls []*call) {
 
 // transact is one transaction. A panic in it, of a call or of the store, ends
 // the group and not the process: all of it is rolled back.
-func (l *Ledger) transact(calls []*call, marks map[orderKey]int) (err error) {
+func (l *Ledger) transact(calls []*call, marks map[orderKey]mark) (err error) {
 	var tx *bbolt.Tx
 	defer func() {
 		if p := recover(); p != nil {
@@ -193,7 +195,7 @@ func (l *Ledger) transact(calls []*call, marks map[orderKey]int) (err error) {
 }
 
 func (l *Ledger) commit(g *group, calls int) error {
-	f := &flight{tx: g.tx.ID(), orders: g.orders, done: make(chan struct{})}
+	f := &flight{tx: g.tx.ID(), orders: g.orders, held: len(g.items) > 0, settings: len(g.settings) > 0, done: make(chan struct{})}
 	l.committer.running.Store(f)
 	durable := false
 	defer func() {

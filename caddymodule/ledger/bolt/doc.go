@@ -18,10 +18,14 @@
 //	agenda    order's id -> how many events the shop has not accepted, and what is
 //	          to be done when; an order with nothing left to do is not in it
 //	due       a set of task, whose, time, with the order's id: the agendas by time
-//	events    id -> event
+//	events    id -> event and, once it is accepted, how it went to the shop
 //	evidence  chunks of one stream of evidence, raw messages included
 //	held      id -> held item
 //	digest    held item's digest -> its id
+//	waiting   a set of held items' ids: those that wait for a person
+//	about     a set of app and out_trade_no, hashed, with a held item's id
+//	totals    app -> sums over its orders, kept up to date by each transaction
+//	settings  name -> value
 //
 // An id is a big-endian uint64: the time of the record in microseconds since
 // 1970, or one more than the last id if that is greater. It serves as a
@@ -31,8 +35,10 @@
 //
 // ledger.go opens and closes, file.go is the file itself; committer.go gathers
 // calls into transactions, group.go is one of them, record.go what calls do in
-// it. accept.go holds the marks that ride along, agenda.go and lease.go what is
-// to be done and by whom, recent.go the orders at hand. set.go is what indexes
+// it, and held.go what a person decides. accept.go holds the marks that ride
+// along, told.go writes them down, agenda.go and lease.go say what is to be done
+// and by whom, recent.go holds the orders at hand, totals.go the sums. upgrade.go
+// brings older files up to date. set.go is what indexes
 // are made of, stream.go the evidence; wire.go and the *codec.go files are the
-// encoding. read.go and list.go are the reading side, module.go is Caddy's face.
+// encoding. read.go, list.go and history.go are the reading side, module.go is Caddy's face.
 package bolt

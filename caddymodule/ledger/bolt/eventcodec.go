@@ -4,6 +4,8 @@
 package bolt
 
 import (
+	"time"
+
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -13,7 +15,20 @@ type eventRecord struct {
 	id          uint64
 	order       uint64 // the order's id
 	evidence    int    // which of the order's evidence caused it, counted from 1
+	telling            // how it went to the shop, once that is over
 }
+
+// telling is a ledger.Telling as stored with its event.
+type telling struct {
+	acceptedAt   time.Time // zero until then
+	refusals     int       // before
+	refusedSince time.Time
+	refusal      string
+}
+
+// roomToAccept keeps the place that acceptedAt will take, if the shop accepts
+// within two minutes, so that it rewrites a page without making it longer.
+var roomToAccept [3]byte
 
 func appendEvent(b []byte, r *eventRecord, n *names) []byte {
 	b = appendUint(b, 1, r.id-r.order)
@@ -26,7 +41,14 @@ func appendEvent(b []byte, r *eventRecord, n *names) []byte {
 	if r.Direct {
 		b = appendUint(b, 8, 1)
 	}
-	return appendUint(b, 9, uint64(r.evidence))
+	b = appendUint(b, 9, uint64(r.evidence))
+	b = appendUint(b, 10, uint64(r.refusals))
+	b = appendTime(b, 11, r.refusedSince, r.id)
+	b = appendText(b, 12, r.refusal)
+	if r.acceptedAt.IsZero() {
+		return appendBytes(b, 14, roomToAccept[:])
+	}
+	return appendTime(b, 13, r.acceptedAt, r.id)
 }
 
 // decodeEvent copies everything out of data.
@@ -53,6 +75,14 @@ func decodeEvent(data []byte, id uint64, n *names) (eventRecord, error) {
 			r.Direct = f.value != 0
 		case 9:
 			r.evidence = int(f.value)
+		case 10:
+			r.refusals = int(f.value)
+		case 11:
+			r.refusedSince = f.time(id)
+		case 12:
+			r.refusal = f.text()
+		case 13:
+			r.acceptedAt = f.time(id)
 		}
 	}
 	return r, f.failed
@@ -69,7 +99,14 @@ func appendHeld(b []byte, r *heldRecord, n *names) []byte {
 	b = appendText(b, 1, r.ID)
 	b = appendName(b, 2, string(r.Reason), n)
 	b = appendTime(b, 3, r.At, r.id)
-	return appendUint(b, 4, r.place)
+	b = appendUint(b, 4, r.place)
+	d := &r.Decision
+	b = appendName(b, 5, string(d.Word), n)
+	b = appendTime(b, 6, d.At, r.id)
+	b = appendName(b, 7, d.PublicURL, n)
+	b = appendText(b, 8, d.RequestNo)
+	b = appendName(b, 9, string(d.Outcome), n)
+	return appendText(b, 10, d.Failure)
 }
 
 // decodeHeld copies everything out of data.
@@ -86,6 +123,18 @@ func decodeHeld(data []byte, id uint64, n *names) (heldRecord, error) {
 			r.At = f.time(id)
 		case 4:
 			r.place = f.value
+		case 5:
+			r.Decision.Word = trade.Decide(f.name(n))
+		case 6:
+			r.Decision.At = f.time(id)
+		case 7:
+			r.Decision.PublicURL = f.name(n)
+		case 8:
+			r.Decision.RequestNo = f.text()
+		case 9:
+			r.Decision.Outcome = trade.RefundOutcome(f.name(n))
+		case 10:
+			r.Decision.Failure = f.text()
 		}
 	}
 	return r, f.failed

@@ -28,7 +28,8 @@ func appendEvidence(b []byte, e *trade.Evidence, n *names) []byte {
 	b = appendTime(b, 15, e.ReceivedAt, 0)
 	b = appendText(b, 16, e.NotifyID)
 	b = appendName(b, 17, e.ContentType, n)
-	return appendBytes(b, 18, e.Raw)
+	b = appendBytes(b, 18, e.Raw)
+	return appendUint(b, 19, uint64(e.RefundAmount))
 }
 
 // decodeEvidence copies everything out of data.
@@ -73,6 +74,8 @@ func decodeEvidence(data []byte, n *names) (trade.Evidence, error) {
 			e.ContentType = f.name(n)
 		case 18:
 			e.Raw = append([]byte(nil), f.bytes...) // nil if empty
+		case 19:
+			e.RefundAmount = trade.Amount(f.value)
 		}
 	}
 	return e, f.failed
@@ -86,7 +89,8 @@ func folded(e *trade.Evidence) trade.Evidence {
 		return *e
 	}
 	return trade.Evidence{
-		Source: e.Source, Status: e.Status, Refunded: e.Refunded, ReceivedAt: e.ReceivedAt,
+		Source: e.Source, Status: e.Status, ReceivedAt: e.ReceivedAt,
+		Refunded: e.Refunded, RefundAmount: e.RefundAmount, RefundRequestNo: e.RefundRequestNo,
 		Raw: e.Raw, ContentType: e.ContentType,
 	}
 }

@@ -11,15 +11,17 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// formatVersion is raised when an older program could no longer read the file.
-// Fields and buckets that it may ignore raise nothing.
-const formatVersion = 1
+// formatVersion is raised when an older program could no longer read the file, or
+// would lose what it holds; Open then brings older files up to it. Fields and
+// buckets that an older program may ignore raise nothing.
+const formatVersion = 2
 
 // lockTimeout is how long Open waits for a file that is in use: long enough for
 // a process that is just ending, and over before anyone thinks it hangs.
@@ -39,14 +41,21 @@ var (
 	bucketAgenda   = []byte("agenda")
 	bucketDue      = []byte("due")
 	bucketDigest   = []byte("digest")
+	bucketWaiting  = []byte("waiting")
+	bucketAbout    = []byte("about")
+	bucketTotals   = []byte("totals")
+	bucketSettings = []byte("settings")
 
-	allBuckets = [][]byte{
+	bucketsSince1 = [][]byte{
 		bucketMeta, bucketNames, bucketOrders, bucketNumber, bucketTradeNo, bucketState,
 		bucketAgenda, bucketDue, bucketEvents, bucketEvidence, bucketHeld, bucketDigest,
 	}
+	bucketsSince2 = [][]byte{bucketWaiting, bucketAbout, bucketTotals, bucketSettings}
+	allBuckets    = slices.Concat(bucketsSince1, bucketsSince2)
 
 	keyVersion = []byte("version")
 	keySalt    = []byte("salt")
+	keyDecided = []byte("decided") // there if a held item was ever decided
 )
 
 // CanonicalPath is the one name of the file that path leads to, by which two
@@ -149,7 +158,11 @@ func checkFormat(tx *bbolt.Tx) error {
 	case version > formatVersion:
 		return fmt.Errorf("the file has format %d, this program knows formats up to %d; use the newer program", version, formatVersion)
 	}
-	for _, name := range allBuckets {
+	buckets := allBuckets
+	if version < 2 {
+		buckets = bucketsSince1
+	}
+	for _, name := range buckets {
 		if tx.Bucket(name) == nil {
 			return fmt.Errorf("%w: the file has no %s", errDamaged, name)
 		}
@@ -158,15 +171,8 @@ func checkFormat(tx *bbolt.Tx) error {
 }
 
 func makeFormat(tx *bbolt.Tx) error {
-	for _, name := range allBuckets {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
-		}
-	}
-	for _, name := range [][]byte{bucketNumber, bucketTradeNo, bucketState, bucketDue} {
-		if err := tx.Bucket(name).Put(setBottom, nil); err != nil {
-			return err
-		}
+	if err := makeBuckets(tx, allBuckets); err != nil {
+		return err
 	}
 	salt := make([]byte, saltSize)
 	if _, err := rand.Read(salt); err != nil {

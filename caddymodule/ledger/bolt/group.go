@@ -20,13 +20,23 @@ import (
 type group struct {
 	view
 	orders map[trade.Key]*entry
-	events []eventRecord
-	held   []trade.Held
-	places []uint64 // of held's evidence
+	events []caused
+	told   []told
 	stream streamWriter
 	last   uint64 // id
 	arena  []byte // holds what was encoded until the transaction ends
 	names  int    // on disk, once this transaction is
+
+	// nil unless there is something in them
+	items    map[string]*heldEntry // held items by their digests
+	settings map[string][]byte     // that are set
+	added    map[string]*sums      // to those of apps
+}
+
+// caused is a new event.
+type caused struct {
+	eventRecord
+	of *entry
 }
 
 // entry is one order within a group.
@@ -43,10 +53,15 @@ type indexed struct {
 	tradeNo string
 	state   byte
 	plan    plan
+
+	paid, refunded trade.Amount // what it counts for in the totals
 }
 
 func indexedAs(r *orderRecord) indexed {
-	return indexed{exists: true, tradeNo: r.TradeNo, state: stateCodes[r.Status()], plan: planned(r)}
+	return indexed{
+		exists: true, tradeNo: r.TradeNo, state: stateCodes[r.Status()], plan: planned(r),
+		paid: paidBy(&r.Order), refunded: r.Refunded(),
+	}
 }
 
 func (l *Ledger) begin(tx *bbolt.Tx) (*group, error) {
@@ -103,19 +118,14 @@ func (g *group) nextID(t time.Time) uint64 {
 	return g.last
 }
 
-// mark applies accepted marks. An order that cannot be read keeps what it has:
-// its events are told once more, with the same ids.
-func (g *group) mark(marks map[orderKey]int) {
-	for k, sequence := range marks {
-		if e, err := g.entry(k); err == nil && e.Accept(sequence) {
-			e.marked = true
-		}
-	}
-}
-
 func (g *group) changed() bool {
-	if len(g.events)+len(g.held) > 0 {
+	if len(g.events)+len(g.settings) > 0 {
 		return true
+	}
+	for _, h := range g.items {
+		if h.changed {
+			return true
+		}
 	}
 	for _, e := range g.orders {
 		if e.dirty || e.marked {
@@ -140,13 +150,12 @@ func (g *group) save() error {
 			return err
 		}
 	}
-	if err := g.saveEvents(); err != nil {
-		return err
+	for _, save := range []func() error{g.saveEvents, g.saveTold, g.saveHeld, g.saveSettings, g.stream.flush} {
+		if err := save(); err != nil {
+			return err
+		}
 	}
-	if err := g.saveHeld(); err != nil {
-		return err
-	}
-	if err := g.stream.flush(); err != nil {
+	if err := g.saveTotals(touched); err != nil {
 		return err
 	}
 	var err error
@@ -233,24 +242,8 @@ func (g *group) saveEvents() error {
 	b := g.tx.Bucket(bucketEvents)
 	b.FillPercent = 1
 	for i := range g.events {
-		value := g.encoded(func(b []byte) []byte { return appendEvent(b, &g.events[i], g.ledger.names) })
+		value := g.encoded(func(b []byte) []byte { return appendEvent(b, &g.events[i].eventRecord, g.ledger.names) })
 		if err := b.Put(idKey(g.events[i].id), value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (g *group) saveHeld() error {
-	items, digests := g.tx.Bucket(bucketHeld), g.tx.Bucket(bucketDigest)
-	for i, h := range g.held {
-		r := heldRecord{Held: h, id: g.nextID(h.At), place: g.places[i]}
-		g.ledger.committer.lastID = g.last
-		value := g.encoded(func(b []byte) []byte { return appendHeld(b, &r, g.ledger.names) })
-		if err := items.Put(idKey(r.id), value); err != nil {
-			return err
-		}
-		if err := digests.Put([]byte(h.ID), idKey(r.id)); err != nil {
 			return err
 		}
 	}

@@ -111,7 +111,7 @@ func (g *growth) pay(n int) {
 		return err
 	})
 	for _, i := range paid {
-		g.l.accepts.add(g.key(i), 1)
+		g.l.accepts.add(g.key(i), 1, g.now)
 	}
 	g.paid += n
 }

@@ -31,11 +31,12 @@ type lease struct {
 	until time.Time
 }
 
-// take leases k unless somebody holds it; then it says until when.
-func (l *leases) take(k leaseKey, owner string, now, until time.Time) (taken bool, ends time.Time) {
+// take leases k unless somebody holds it; then it says until when. prolong: the
+// owner may hold it already.
+func (l *leases) take(k leaseKey, owner string, now, until time.Time, prolong bool) (taken bool, ends time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if have, ok := l.held[k]; ok && have.until.After(now) {
+	if have, ok := l.held[k]; ok && have.until.After(now) && !(prolong && have.owner == owner) {
 		return false, have.until
 	}
 	if l.held == nil {
@@ -94,7 +95,7 @@ func (v *view) lease(ctx context.Context, q ledger.DueQuery, marks overlay) (due
 		if !isFor(&r.Order, q) {
 			continue
 		}
-		taken, ends := v.ledger.leases.take(leaseKey{q.Task, id}, q.Owner, q.Now, q.Until)
+		taken, ends := v.ledger.leases.take(leaseKey{q.Task, id}, q.Owner, q.Now, q.Until, false)
 		if !taken {
 			due.Next = sooner(due.Next, ends)
 			continue
@@ -111,8 +112,11 @@ func (v *view) lease(ctx context.Context, q ledger.DueQuery, marks overlay) (due
 // found: what was accepted a moment ago is still listed, and subjects without a
 // number of their own share one.
 func isFor(o *trade.Order, q ledger.DueQuery) bool {
-	if q.Task == ledger.TaskAsk {
+	switch q.Task {
+	case ledger.TaskAsk:
 		return !o.AskAt.IsZero() && o.AppID == q.Subject
+	case ledger.TaskRefund:
+		return !o.RefundAt.IsZero() && o.AppID == q.Subject
 	}
 	return o.Undelivered() && !o.TellAt.IsZero() && o.PublicURL() == q.Subject
 }
@@ -123,6 +127,28 @@ func sooner(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// Lease implements ledger.Ledger.
+func (l *Ledger) Lease(ctx context.Context, t ledger.Task, k trade.Key, owner string, now, until time.Time) (leased bool, err error) {
+	if taskCodes[t] == 0 {
+		return false, fmt.Errorf("there is no task %q", t)
+	}
+	err = l.view(ctx, func(v *view) error {
+		r, found, err := v.order(k)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return ledger.ErrNotFound
+		}
+		if err := v.settle(ctx, k); err != nil {
+			return err
+		}
+		leased, _ = l.leases.take(leaseKey{t, r.id}, owner, now, until, true)
+		return nil
+	})
+	return leased, err
 }
 
 // Release implements ledger.Ledger.

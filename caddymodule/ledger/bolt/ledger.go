@@ -5,9 +5,11 @@ package bolt
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -39,9 +41,12 @@ type Ledger struct {
 	names *names
 	opts  Options
 
+	version uint64 // the file's format when it was opened
+
 	accepts accepts
 	recent  recent
 	leases  leases
+	decided atomic.Bool // perhaps a held item was decided
 
 	queue   chan *call
 	wake    chan struct{} // accepted marks are due
@@ -88,7 +93,7 @@ func Open(path string, o Options) (*Ledger, error) {
 		stopped: make(chan struct{}),
 	}
 	// a process that was killed may have left behind what is in the page cache only
-	if err := errors.Join(db.Sync(), db.View(l.load)); err != nil {
+	if err := errors.Join(db.Sync(), l.prepare()); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the ledger %q: %w", path, err), db.Close())
 	}
 	l.accepts.init(o.AcceptDelay, l.wake)
@@ -96,11 +101,25 @@ func Open(path string, o Options) (*Ledger, error) {
 	return l, nil
 }
 
+// prepare brings an older file up to date and reads what is held in memory.
+func (l *Ledger) prepare() error {
+	if err := l.db.View(l.load); err != nil || l.version == formatVersion {
+		return err
+	}
+	if err := l.db.Update(l.upgrade); err != nil {
+		return fmt.Errorf("bringing the file from format %d to %d: %w", l.version, formatVersion, err)
+	}
+	return l.db.View(l.load)
+}
+
 // load reads what is held in memory.
 func (l *Ledger) load(tx *bbolt.Tx) (err error) {
 	l.committer.durable.Store(int64(tx.ID()))
 	l.recent.tx = tx.ID()
-	l.salt = append([]byte(nil), tx.Bucket(bucketMeta).Get(keySalt)...)
+	meta := tx.Bucket(bucketMeta)
+	l.version, _ = binary.Uvarint(meta.Get(keyVersion))
+	l.salt = append([]byte(nil), meta.Get(keySalt)...)
+	l.decided.Store(meta.Get(keyDecided) != nil)
 	if l.names, err = loadNames(tx.Bucket(bucketNames)); err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (l *Ledger) Orders(ctx context.Context, q ledger.OrderQuery) (page ledger.O
 // id on.
 func (v *view) orderIDs(status *trade.Status, from uint64) iter.Seq[uint64] {
 	if status == nil {
-		return v.allOrderIDs(from)
+		return v.allIDs(bucketOrders, from)
 	}
 	state, known := stateCodes[*status]
 	return func(yield func(uint64) bool) {
@@ -81,9 +81,9 @@ func (v *view) orderIDs(status *trade.Status, from uint64) iter.Seq[uint64] {
 	}
 }
 
-func (v *view) allOrderIDs(from uint64) iter.Seq[uint64] {
+func (v *view) allIDs(bucket []byte, from uint64) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
-		c := v.tx.Bucket(bucketOrders).Cursor()
+		c := v.tx.Bucket(bucket).Cursor()
 		for k, _ := c.Seek(idKey(from)); k != nil; k, _ = c.Next() {
 			if id, ok := parseID(k); !ok || !yield(id) {
 				return
@@ -138,37 +138,8 @@ func (v *view) journalEntry(key, data []byte, marks overlay) (ledger.JournalEntr
 		return ledger.JournalEntry{}, err
 	}
 	marks.apply(&r.Order)
+	accepted := ev.Sequence <= r.Accepted
 	return ledger.JournalEntry{
-		Key: r.Key(), Event: v.public(&ev, r.OutTradeNo), Accepted: ev.Sequence <= r.Accepted,
+		Key: r.Key(), Event: v.public(&ev, r.OutTradeNo), Accepted: accepted, Dead: !accepted && r.Dead(),
 	}, nil
-}
-
-// Held implements ledger.Ledger.
-func (l *Ledger) Held(ctx context.Context, q ledger.HeldQuery) (page ledger.HeldPage, err error) {
-	from := uint64(0)
-	if q.Cursor != "" {
-		after, ok := parsePublic(heldCursor, q.Cursor, l.salt)
-		if !ok {
-			return page, ledger.ErrCursor
-		}
-		from = after + 1
-	}
-	err = l.view(ctx, func(v *view) error {
-		c := v.tx.Bucket(bucketHeld).Cursor()
-		last := uint64(0)
-		for k, _ := c.Seek(idKey(from)); k != nil; k, _ = c.Next() {
-			if len(page.Held) == pageLimit(q.Limit) {
-				page.Next = public(heldCursor, last, l.salt)
-				return nil
-			}
-			last, _ = parseID(k)
-			h, err := v.heldAt(last)
-			if err != nil {
-				return err
-			}
-			page.Held = append(page.Held, h)
-		}
-		return nil
-	})
-	return page, err
 }

@@ -55,6 +55,10 @@ func appendOrder(b []byte, r *orderRecord, n *names) []byte {
 		b = protowire.AppendTag(b, 17, protowire.BytesType)
 		b = protowire.AppendBytes(b, appendRefund(room[:0], &o.Refunds[i], r.id))
 	}
+	for i := range o.Intents {
+		b = protowire.AppendTag(b, 19, protowire.BytesType)
+		b = protowire.AppendBytes(b, appendIntent(room[:0], &o.Intents[i], r.id, n))
+	}
 	if len(r.evidence) == 0 {
 		b = appendBytes(b, 18, roomToGrow[:])
 	}
@@ -80,6 +84,16 @@ func appendRefund(b []byte, r *trade.Refund, base uint64) []byte {
 	b = appendText(b, 1, r.RequestNo)
 	b = appendUint(b, 2, uint64(r.Sum))
 	return appendTime(b, 3, r.At, base)
+}
+
+func appendIntent(b []byte, i *trade.RefundIntent, base uint64, n *names) []byte {
+	b = appendText(b, 1, i.RequestNo)
+	b = appendUint(b, 2, uint64(i.Amount))
+	b = appendText(b, 3, i.Reason)
+	b = appendTime(b, 4, i.At, base)
+	b = appendName(b, 5, string(i.Outcome), n)
+	b = appendTime(b, 6, i.SettledAt, base)
+	return appendText(b, 7, i.Failure)
 }
 
 func orderFlags(o *trade.Order) uint64 {
@@ -133,6 +147,8 @@ func decodeOrder(data []byte, id uint64, n *names) (orderRecord, error) {
 			o.ClosedAt = f.time(id)
 		case 17:
 			o.Refunds = append(o.Refunds, decodeRefund(&f, id))
+		case 19:
+			o.Intents = append(o.Intents, decodeIntent(&f, id, n))
 		}
 	}
 	return r, f.failed
@@ -182,6 +198,33 @@ func decodeRefund(outer *fields, base uint64) trade.Refund {
 		outer.fail(f.failed)
 	}
 	return r
+}
+
+func decodeIntent(outer *fields, base uint64, n *names) trade.RefundIntent {
+	var i trade.RefundIntent
+	f := fields{rest: outer.bytes}
+	for f.next() {
+		switch f.num {
+		case 1:
+			i.RequestNo = f.text()
+		case 2:
+			i.Amount = trade.Amount(f.value)
+		case 3:
+			i.Reason = f.text()
+		case 4:
+			i.At = f.time(base)
+		case 5:
+			i.Outcome = trade.RefundOutcome(f.name(n))
+		case 6:
+			i.SettledAt = f.time(base)
+		case 7:
+			i.Failure = f.text()
+		}
+	}
+	if f.failed != nil {
+		outer.fail(f.failed)
+	}
+	return i
 }
 
 func setFlags(o *trade.Order, flags uint64) {

@@ -24,12 +24,17 @@ type view struct {
 // settle waits for the commit whose change of the order this view shows already,
 // if there is one: nobody is told what a power cut could take back.
 func (v *view) settle(ctx context.Context, k trade.Key) error {
+	return v.settleIf(ctx, func(f *flight) bool { return f.orders[k] != nil })
+}
+
+// settleIf is settle for what a commit changes beside orders.
+func (v *view) settleIf(ctx context.Context, changes func(*flight) bool) error {
 	c := &v.ledger.committer
 	if int64(v.tx.ID()) <= c.durable.Load() {
 		return nil
 	}
 	f := c.running.Load()
-	if f == nil || f.tx != v.tx.ID() || f.orders[k] == nil {
+	if f == nil || f.tx != v.tx.ID() || !changes(f) {
 		return nil
 	}
 	select {
@@ -120,25 +125,6 @@ func (v *view) evidence(place uint64) (trade.Evidence, error) {
 		return e, unavailable("reading", fmt.Errorf("evidence at %d: %w", place, err))
 	}
 	return e, nil
-}
-
-func (v *view) heldByDigest(digest string) (trade.Held, bool, error) {
-	key := v.tx.Bucket(bucketDigest).Get([]byte(digest))
-	if key == nil {
-		return trade.Held{}, false, nil
-	}
-	id, _ := parseID(key)
-	h, err := v.heldAt(id)
-	return h, err == nil, err
-}
-
-func (v *view) heldAt(id uint64) (trade.Held, error) {
-	r, err := decoded(v, bucketHeld, id, decodeHeld)
-	if err != nil {
-		return trade.Held{}, err
-	}
-	r.Evidence, err = v.evidence(r.place)
-	return r.Held, err
 }
 
 // Order implements ledger.Ledger.

@@ -73,6 +73,6 @@ func (c *recent) clear() {
 
 // given is an order as callers get it: theirs to change.
 func given(o trade.Order) trade.Order {
-	o.Attempts, o.Refunds = slices.Clone(o.Attempts), slices.Clone(o.Refunds)
+	o.Attempts, o.Refunds, o.Intents = slices.Clone(o.Attempts), slices.Clone(o.Refunds), slices.Clone(o.Intents)
 	return o
 }

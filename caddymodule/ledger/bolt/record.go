@@ -122,7 +122,11 @@ func (l *Ledger) recordIfKnown(ctx context.Context, e *trade.Evidence) (out ledg
 			if err != nil || !found {
 				return err
 			}
-			f.Held = &known
+			if known.Decision.Word != trade.DecideNone {
+				out = repeatOf(given(r.Order), &known.Held)
+				return nil
+			}
+			f.Held = &known.Held
 		}
 		out = ledger.Outcome{Order: given(r.Order), Held: f.Held, Repeat: true}
 		return nil
@@ -136,19 +140,24 @@ func (g *group) record(e *trade.Evidence) (ledger.Outcome, error) {
 	if err != nil {
 		return ledger.Outcome{}, err
 	}
-	f := trade.Fold(order.Order, *e)
-	isNew := f.Changed
-	if f.Held != nil {
-		known, found, err := g.heldItem(f.Held.ID)
+	if h, err := g.decided(e); err != nil || h != nil {
 		if err != nil {
 			return ledger.Outcome{}, err
 		}
-		if found {
-			f.Held = &known
+		return repeatOf(order.Order, h.given()), nil
+	}
+	f := trade.Fold(order.Order, *e)
+	isNew := f.Changed
+	if f.Held != nil {
+		known, err := g.held(f.Held.ID)
+		if err != nil {
+			return ledger.Outcome{}, err
+		}
+		if known != nil {
+			f.Held = known.given()
 		} else {
 			isNew = true
-			place := g.keep(e)
-			g.held, g.places = append(g.held, *f.Held), append(g.places, place)
+			place := g.hold(*f.Held)
 			if f.Changed {
 				order.evidence = append(slices.Clip(order.evidence), place)
 			}
@@ -174,18 +183,7 @@ func (g *group) stageEvents(order *entry, events []trade.Event) {
 		id := g.nextID(events[i].At)
 		events[i].ID = public(eventPrefix, id, g.ledger.salt)
 		order.events = append(slices.Clip(order.events), id)
-		g.events = append(g.events, eventRecord{Event: events[i], id: id, order: order.id, evidence: len(order.evidence)})
+		r := eventRecord{Event: events[i], id: id, order: order.id, evidence: len(order.evidence)}
+		g.events = append(g.events, caused{eventRecord: r, of: order})
 	}
-}
-
-// heldItem is a held item of the ledger or of this group.
-func (g *group) heldItem(digest string) (trade.Held, bool, error) {
-	for i := range g.held {
-		if g.held[i].ID == digest {
-			h := g.held[i]
-			h.Evidence.Raw = bytes.Clone(h.Evidence.Raw)
-			return h, true, nil
-		}
-	}
-	return g.heldByDigest(digest)
 }
