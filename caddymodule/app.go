@@ -35,6 +35,7 @@ type App struct {
 	Accounts map[string]*Account `json:"accounts,omitempty"`
 
 	logger  *zap.Logger
+	byAppID map[string]*Account
 	sites   []*Handler
 	close   []func() // sites that were opened, books that are shown
 	stopAsk []func()
@@ -60,26 +61,15 @@ func (a *App) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("alipay: account %q: %w", name, err)
 		}
 	}
-	return nil
-}
-
-// account finds an account for a site.
-func (a *App) account(name string) (*Account, error) {
-	if name == "" {
-		name = defaultAccount
-	}
-	if acc := a.Accounts[name]; acc != nil {
-		return acc, nil
-	}
-	return nil, fmt.Errorf("there is no account %q; the global alipay option has %v", name, slices.Sorted(maps.Keys(a.Accounts)))
+	return a.index()
 }
 
 // Start makes the configured sites the ones that deliveries go to.
 func (a *App) Start() error {
-	for _, h := range a.sites {
-		a.close = append(a.close, h.account.courier.Open(h.site))
-	}
 	for name, acc := range a.Accounts {
+		for _, h := range a.sites { // an order may have been bought at any of them
+			a.close = append(a.close, acc.courier.Open(h.site))
+		}
 		a.unwatch = append(a.unwatch, acc.courier.Observe(acc.observer(a.logger)))
 		a.close = append(a.close, theMetrics().books.add(acc.book()))
 		a.stopAsk = append(a.stopAsk, acc.courier.Inquire(acc.gateway), watchKeys(acc))

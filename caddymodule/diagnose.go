@@ -26,11 +26,21 @@ func (p *pause) over(now time.Time) bool {
 
 // diagnose logs which known mistake would make a refused notice verify. It is
 // for the operator's eyes: what was refused stays refused.
-func (h *Handler) diagnose(reason string, body []byte, rawQuery string) {
+func (h *Handler) diagnose(acc *Account, reason string, body []byte, rawQuery string) {
 	if reason != string(gateway.ReasonSignature) && reason != string(gateway.ReasonSignFormat) || !h.diagnosed.over(time.Now()) {
 		return
 	}
-	if d := h.account.gateway.Diagnose(body, rawQuery); d.Word != "" {
+	if d := acc.gateway.Diagnose(body, rawQuery, h.otherKeys(acc)...); d.Word != "" {
 		h.logger.Warn("a refused notice would verify but for one mistake", zap.String("mistake", d.Word), zap.String("meaning", d.Sentence))
 	}
+}
+
+// otherKeys are the keys of Alipay's that other accounts believe.
+func (h *Handler) otherKeys(acc *Account) (keys []gateway.AlipayKey) {
+	for _, other := range h.app.Accounts {
+		if other != acc {
+			keys = append(keys, other.gateway.Verifier().Keys()...)
+		}
+	}
+	return keys
 }

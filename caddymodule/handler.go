@@ -37,7 +37,8 @@ func init() {
 // `{http.alipay.status}` | the trade's state in Alipay's words, as proved; empty if nothing is
 // `{http.alipay.source}` | what proved it: notify, query, refund or bill; return if nothing has
 type Handler struct {
-	// Account is the name of the alipay app's account. Default: default.
+	// Account is the name of the alipay app's account that is paid, unless the
+	// shop's order names another. Default: default.
 	Account string `json:"account,omitempty"`
 
 	// PublicURL is the site's base as buyers and Alipay reach it, such as
@@ -75,7 +76,8 @@ type Handler struct {
 
 	logger  *zap.Logger
 	noise   *zap.Logger // sampled: what any client can cause
-	account *Account
+	app     *App
+	account *Account // the site's own; an order may name another
 	site    *shop.Shop
 	source  shop.Source
 	routes  routes
@@ -109,7 +111,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	if h.account, err = app.(*App).account(h.Account); err != nil {
+	h.app = app.(*App)
+	if h.account, err = h.app.account(h.Account); err != nil {
 		return fmt.Errorf("account: %w", err)
 	}
 	if err := h.loadGuests(ctx); err != nil {
@@ -117,7 +120,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.site.PublicURL = base
 	guardErrors(ctx)
-	app.(*App).sites = append(app.(*App).sites, h)
+	h.app.sites = append(h.app.sites, h)
 	return nil
 }
 

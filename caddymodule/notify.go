@@ -41,16 +41,17 @@ func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 		h.refuse(w, reasonBrokenOff, "the body ended early")
 		return nil
 	}
-	e, err := h.account.gateway.Verifier().Notify(r.Header.Get("Content-Type"), body, time.Now())
+	acc := h.addressee(body)
+	e, err := acc.gateway.Verifier().Notify(r.Header.Get("Content-Type"), body, time.Now())
 	if err != nil {
 		reason, detail := rejection(err)
 		h.refuse(w, reason, detail)
-		h.diagnose(reason, body, r.URL.RawQuery)
+		h.diagnose(acc, reason, body, r.URL.RawQuery)
 		return nil
 	}
 	setPlaceholder(r, "out_trade_no", e.OutTradeNo)
-	out := h.take(context.WithoutCancel(r.Context()), &e)
-	h.account.meter.answered(out)
+	out := h.take(context.WithoutCancel(r.Context()), acc, &e)
+	acc.meter.answered(out)
 	if out.acknowledged() {
 		answer(w, http.StatusOK, answerSuccess)
 	} else {
@@ -60,11 +61,11 @@ func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 }
 
 // take records a verified notice and delivers what it caused.
-func (h *Handler) take(ctx context.Context, e *trade.Evidence) outcome {
+func (h *Handler) take(ctx context.Context, acc *Account, e *trade.Evidence) outcome {
 	number := zap.String("out_trade_no", e.OutTradeNo)
 	recording, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	out, err := h.account.courier.Record(recording, *e)
+	out, err := acc.courier.Record(recording, *e)
 	if err != nil {
 		h.logger.Error("cannot record a notice; Alipay will send it again", number, zap.Error(err))
 		return notifyUnavailable
@@ -78,7 +79,7 @@ func (h *Handler) take(ctx context.Context, e *trade.Evidence) outcome {
 	if !out.Order.Undelivered() {
 		return notifyKnown
 	}
-	if err := h.account.courier.Deliver(ctx, &out, e); err != nil {
+	if err := acc.courier.Deliver(ctx, &out, e); err != nil {
 		logUndelivered(h.logger.With(number), err)
 		return untold(err)
 	}

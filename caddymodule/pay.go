@@ -55,7 +55,11 @@ func (h *Handler) servePay(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	setPlaceholder(r, "out_trade_no", offer.OutTradeNo)
-	cashier, err := h.attempt(r.Context(), offer, channel)
+	acc, err := h.payee(r.Context(), offer)
+	if err != nil {
+		return err
+	}
+	cashier, err := h.attempt(r.Context(), acc, offer, channel)
 	if err != nil {
 		return err
 	}
@@ -64,7 +68,7 @@ func (h *Handler) servePay(w http.ResponseWriter, r *http.Request) error {
 }
 
 // attempt records that the buyer is sent to the cashier, then signs the way there.
-func (h *Handler) attempt(ctx context.Context, offer *trade.Offer, channel string) (*gateway.Cashier, error) {
+func (h *Handler) attempt(ctx context.Context, acc *Account, offer *trade.Offer, channel string) (*gateway.Cashier, error) {
 	now := time.Now()
 	expires := offer.Expiry(now, time.Duration(h.Expire))
 	if !expires.After(now) || expires.Sub(now) > 15*24*time.Hour+time.Minute {
@@ -74,10 +78,10 @@ func (h *Handler) attempt(ctx context.Context, offer *trade.Offer, channel strin
 	}
 	seller := offer.SellerID
 	if seller == "" {
-		seller = h.account.SellerID
+		seller = acc.SellerID
 	}
-	key := trade.Key{AppID: h.account.AppID, OutTradeNo: offer.OutTradeNo}
-	order, err := h.account.ledger.Attempt(context.WithoutCancel(ctx), key, trade.Attempt{
+	key := trade.Key{AppID: acc.AppID, OutTradeNo: offer.OutTradeNo}
+	order, err := acc.ledger.Attempt(context.WithoutCancel(ctx), key, trade.Attempt{
 		Total: offer.Total, SellerID: seller, PublicURL: h.site.PublicURL.String(), Channel: channel, At: now, ExpiresAt: expires,
 	})
 	switch {
@@ -91,8 +95,8 @@ func (h *Handler) attempt(ctx context.Context, offer *trade.Offer, channel strin
 		h.logger.Error("cannot record the attempt to pay", zap.String("out_trade_no", key.OutTradeNo), zap.Error(err))
 		return nil, caddyhttp.Error(http.StatusServiceUnavailable, errTryLater)
 	}
-	h.account.courier.Sent(&order)
-	cashier, err := h.account.gateway.PagePay(ctx, *offer, gateway.PayOptions{
+	acc.courier.Sent(&order)
+	cashier, err := acc.gateway.PagePay(ctx, *offer, gateway.PayOptions{
 		Channel: channel, ReturnURL: h.callback(h.Return), NotifyURL: h.callback(h.Notify), ExpiresAt: expires,
 	})
 	if err != nil {

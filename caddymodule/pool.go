@@ -30,7 +30,7 @@ func (p pooledCourier) Destruct() error {
 func acquireCourier(appID string, p ledger.Provider) (*courier.Courier, func(context.Context) error, error) {
 	key := appID + "@" + p.Identity()
 	val, _, err := couriers.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return pooledCourier{courier.New(p.Ledger(), nil)}, nil
+		return pooledCourier{courier.New(p.Ledger(), appID, nil)}, nil
 	})
 	if err != nil {
 		return nil, nil, err

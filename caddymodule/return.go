@@ -39,13 +39,14 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 		h.account.meter.answered(returnBadMethod)
 		return methodNotAllowed(w, "GET")
 	}
-	ret, err := h.account.gateway.Verifier().Return(r.URL.RawQuery)
+	acc := h.addressee([]byte(r.URL.RawQuery))
+	ret, err := acc.gateway.Verifier().Return(r.URL.RawQuery)
 	if err != nil {
 		reason, detail := rejection(err)
 		return h.refuseReturn(reason, detail)
 	}
-	key := trade.Key{AppID: h.account.AppID, OutTradeNo: ret.OutTradeNo}
-	order, err := h.account.ledger.Order(r.Context(), key)
+	key := trade.Key{AppID: acc.AppID, OutTradeNo: ret.OutTradeNo}
+	order, err := acc.ledger.Order(r.Context(), key)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
 		return h.refuseReturn(reasonUnknownOrder, "the order was never sent to the cashier")
@@ -57,11 +58,11 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 	if reason := misfit(&order, &ret); reason != "" {
 		return h.refuseReturn(reason, "the signed return does not fit its order")
 	}
-	h.prove(r.Context(), &order)
+	h.prove(r.Context(), acc, &order)
 	if order.Paid {
-		h.account.meter.answered(returnPaid)
+		acc.meter.answered(returnPaid)
 	} else {
-		h.account.meter.answered(returnUnproved)
+		acc.meter.answered(returnUnproved)
 	}
 	shop.SetOrder(r.Header, &order)
 	caddyhttp.SetVar(r.Context(), verifiedVar, true)
@@ -91,14 +92,14 @@ func misfit(o *trade.Order, ret *gateway.Return) string {
 
 // prove waits a moment for the notice if nothing has proved a payment yet, then
 // asks Alipay. If nothing answers, the order is left with nothing proved.
-func (h *Handler) prove(ctx context.Context, o *trade.Order) {
-	if o.Paid || o.Contradicted || h.awaitNotice(ctx, o) {
+func (h *Handler) prove(ctx context.Context, acc *Account, o *trade.Order) {
+	if o.Paid || o.Contradicted || acc.awaitNotice(ctx, o) {
 		return
 	}
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	log := h.logger.With(zap.String("out_trade_no", o.OutTradeNo))
-	out, err := h.account.courier.AskUnlessProved(asking, h.account.gateway, o.Key())
+	out, err := acc.courier.AskUnlessProved(asking, acc.gateway, o.Key())
 	if err != nil {
 		log.Warn("could not ask Alipay about an order", zap.Error(err))
 		*o = trade.Order{AppID: o.AppID, OutTradeNo: o.OutTradeNo}
@@ -108,14 +109,14 @@ func (h *Handler) prove(ctx context.Context, o *trade.Order) {
 }
 
 // awaitNotice reports whether the order is proved paid within noticeGrace.
-func (h *Handler) awaitNotice(ctx context.Context, o *trade.Order) bool {
-	news, end := h.account.courier.Watch(o.Key())
+func (a *Account) awaitNotice(ctx context.Context, o *trade.Order) bool {
+	news, end := a.courier.Watch(o.Key())
 	defer func() { end() }()
 	grace := time.NewTimer(noticeGrace)
 	defer grace.Stop()
 	for {
 		// read only now that the watch is on: nothing falls between the two
-		if now, err := h.account.ledger.Order(ctx, o.Key()); err == nil {
+		if now, err := a.ledger.Order(ctx, o.Key()); err == nil {
 			*o = now
 		}
 		if o.Paid || o.Contradicted {
@@ -124,7 +125,7 @@ func (h *Handler) awaitNotice(ctx context.Context, o *trade.Order) bool {
 		select {
 		case <-news:
 			end()
-			news, end = h.account.courier.Watch(o.Key())
+			news, end = a.courier.Watch(o.Key())
 		case <-grace.C:
 			return false
 		case <-ctx.Done():

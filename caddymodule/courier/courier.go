@@ -34,6 +34,7 @@ var (
 // outlives configurations: sites come and go, what is in flight stays.
 type Courier struct {
 	ledger ledger.Ledger
+	appID  string
 	now    func() time.Time
 	owner  string // of leases
 
@@ -74,13 +75,15 @@ type Observer struct {
 	Silent, Heard func(s Silence)
 }
 
-// New makes a courier over a ledger. now is the clock; nil means time.Now.
-func New(l ledger.Ledger, now func() time.Time) *Courier {
+// New makes a courier over a ledger, for one app's orders. now is the clock; nil
+// means time.Now.
+func New(l ledger.Ledger, appID string, now func() time.Time) *Courier {
 	if now == nil {
 		now = time.Now
 	}
 	c := &Courier{
 		ledger:   l,
+		appID:    appID,
 		now:      now,
 		owner:    rand.Text(),
 		lanes:    make(map[string]*lane),

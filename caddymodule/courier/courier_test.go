@@ -91,7 +91,7 @@ func newOffice(t *testing.T) *office {
 	}
 	u, _ := url.Parse(siteURL)
 	o.site = &shop.Shop{Handler: o.shop, PublicURL: u, NotifyPath: "/pay/notify", Timeout: 30 * time.Second}
-	o.c = New(o.ledger, o.clock)
+	o.c = New(o.ledger, "", o.clock)
 	o.close = o.c.Open(o.site)
 	t.Cleanup(func() {
 		o.close()

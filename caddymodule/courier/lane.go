@@ -55,7 +55,7 @@ func (c *Courier) begin(ctx context.Context, publicURL string, l *lane) time.Tim
 		return again
 	}
 	due, err := c.ledger.Due(ctx, ledger.DueQuery{
-		Task: ledger.TaskTell, Subject: publicURL, Owner: c.owner, Now: now, Until: now.Add(leaseFor), Limit: n,
+		Task: ledger.TaskTell, Subject: publicURL, AppID: c.appID, Owner: c.owner, Now: now, Until: now.Add(leaseFor), Limit: n,
 	})
 	if err != nil {
 		return now.Add(ledgerRetry)

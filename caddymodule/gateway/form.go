@@ -4,6 +4,7 @@
 package gateway
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 )
@@ -46,6 +47,18 @@ func parseForm(body []byte) (params, *Rejection) {
 		ends = append(ends, len(text))
 	}
 	return split(string(text), ends), nil
+}
+
+// AppIDOf is the app_id that a notice's body or a return's query states, "" if it
+// cannot be told. It proves nothing: it says whose keys have to.
+func AppIDOf(form []byte) string {
+	const key = "app_id="
+	for pair := range bytes.SplitSeq(form[:min(len(form), MaxNotifyBody)], []byte{'&'}) {
+		if value, ok := bytes.CutPrefix(pair, []byte(key)); ok && isAppID(string(value)) {
+			return string(value)
+		}
+	}
+	return ""
 }
 
 func split(text string, ends []int) params {

@@ -133,6 +133,15 @@ func (v *Verifier) verify(ps params) (reading, *Rejection) {
 	return reading{}, reject(ReasonSignature, "not signed by the configured key of Alipay")
 }
 
+// Keys are the keys that are believed.
+func (v *Verifier) Keys() []AlipayKey {
+	list := make([]AlipayKey, len(v.keys))
+	for i, key := range v.keys {
+		list[i].Public = key
+	}
+	return list
+}
+
 // KeyUse says how many messages a key of Alipay's has verified.
 type KeyUse struct {
 	Fingerprint string // the first 16 hex digits of the SHA-256 of the key in PKIX form

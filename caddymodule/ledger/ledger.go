@@ -188,10 +188,13 @@ type DueQuery struct {
 	// Subject is whose work: for TaskTell the public_url of a site, for TaskAsk
 	// and TaskRefund an app id.
 	Subject string
-	Owner   string    // who does it, unique among all processes
-	Now     time.Time // what is due up to this is given
-	Until   time.Time // the end of the lease
-	Limit   int       // 1 to MaxLimit
+	// AppID leaves out the orders of other apps: each account has its own courier,
+	// and several may share a ledger and a site. "" for all.
+	AppID string
+	Owner string    // who does it, unique among all processes
+	Now   time.Time // what is due up to this is given
+	Until time.Time // the end of the lease
+	Limit int       // 1 to MaxLimit
 }
 
 // Due is work, leased.

@@ -25,6 +25,7 @@ type Offer struct {
 	TimeoutExpress string // such as "90m", as the shop gave it
 	PassbackParams string
 	SellerID       string
+	Account        string // the name of one of the operator's accounts; "" is the site's
 	// Others are further members of biz_content, as the shop gave them.
 	Others map[string]json.RawMessage
 }
@@ -73,6 +74,7 @@ func OfferFromFields(fields map[string]json.RawMessage, outTradeNo string) (Offe
 		{"timeout_express", &o.TimeoutExpress, 6},
 		{"passback_params", &o.PassbackParams, 512},
 		{"seller_id", &o.SellerID, 28},
+		{"account", &o.Account, 64},
 	}
 	for _, f := range texts {
 		if err := text(fields, f.name, f.into, f.most); err != nil {

@@ -112,6 +112,9 @@ func (v *view) lease(ctx context.Context, q ledger.DueQuery, marks overlay) (due
 // found: what was accepted a moment ago is still listed, and subjects without a
 // number of their own share one.
 func isFor(o *trade.Order, q ledger.DueQuery) bool {
+	if q.AppID != "" && o.AppID != q.AppID {
+		return false
+	}
 	switch q.Task {
 	case ledger.TaskAsk:
 		return !o.AskAt.IsZero() && o.AppID == q.Subject
