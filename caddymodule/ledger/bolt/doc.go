@@ -33,12 +33,12 @@
 //
 // # Files of the package
 //
-// ledger.go opens and closes, file.go is the file itself; committer.go gathers
-// calls into transactions, group.go is one of them, record.go what calls do in
-// it, and held.go what a person decides. accept.go holds the marks that ride
-// along, told.go writes them down, agenda.go and lease.go say what is to be done
-// and by whom, recent.go holds the orders at hand, totals.go the sums. upgrade.go
-// brings older files up to date. set.go is what indexes
-// are made of, stream.go the evidence; wire.go and the *codec.go files are the
-// encoding. read.go, list.go and history.go are the reading side, module.go is Caddy's face.
+// ledger.go opens and closes, file.go is the file itself, upgrade.go brings older
+// files up to date; committer.go gathers calls into transactions, group.go is one
+// of them, record.go what calls do in it, and held.go what a person decides.
+// accept.go holds the marks that ride along, told.go writes them down; agenda.go
+// and lease.go are what is to be done and by whom, recent.go the orders at hand,
+// totals.go the sums. set.go is what indexes are made of, stream.go the evidence;
+// wire.go and the *codec.go files are the encoding. read.go, list.go and
+// history.go are the reading side, module.go is Caddy's face.
 package bolt

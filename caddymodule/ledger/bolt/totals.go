@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
@@ -114,8 +115,8 @@ func paidBy(o *trade.Order) trade.Amount {
 // refundsTold is the sum that the last refund of these events, which are an
 // order's first, tells.
 func (v *view) refundsTold(events []uint64) (trade.Amount, error) {
-	for i := len(events) - 1; i >= 0; i-- {
-		ev, err := v.event(events[i])
+	for _, id := range slices.Backward(events) {
+		ev, err := v.event(id)
 		if err != nil {
 			return 0, err
 		}

@@ -21,9 +21,10 @@ func (s *subject) threeEvents(number string) trade.Key {
 	return k
 }
 
-func (s *subject) accept(k trade.Key, sequence int) {
+// accept has the shop accept, at the given time if there is one.
+func (s *subject) accept(k trade.Key, sequence int, at ...time.Time) {
 	s.Helper()
-	if err := s.Accept(s.Context(), k, sequence, bought); err != nil {
+	if err := s.Accept(s.Context(), k, sequence, append(at, bought)[0]); err != nil {
 		s.Fatalf("accepting %v up to %d: %v", k, sequence, err)
 	}
 }

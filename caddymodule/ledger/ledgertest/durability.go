@@ -18,6 +18,9 @@ type everything struct {
 	Undelivered [][]ledger.Delivery
 	Events      []ledger.JournalEntry
 	Held        []trade.Held
+	Histories   []ledger.History
+	Totals      ledger.Totals
+	Setting     string
 }
 
 func (s *subject) everything() (all everything) {
@@ -25,8 +28,15 @@ func (s *subject) everything() (all everything) {
 	all.Orders = s.orders(ledger.OrderQuery{Limit: 3})
 	for i := range all.Orders {
 		all.Undelivered = append(all.Undelivered, s.undelivered(all.Orders[i].Key()))
+		all.Histories = append(all.Histories, s.history(all.Orders[i].Key()))
 	}
-	all.Events, all.Held = s.events(), s.held()
+	totals, err1 := s.Totals(s.Context(), appID)
+	setting, err2 := s.Setting(s.Context(), "key")
+	if err1 != nil || err2 != nil && !errors.Is(err2, ledger.ErrNotFound) {
+		s.Fatal(err1, err2)
+	}
+	all.Totals, all.Setting = totals, string(setting)
+	all.Events, all.Held = s.events(), s.allHeld()
 	return all
 }
 
@@ -41,6 +51,14 @@ func (s *subject) filled() {
 	s.record(says(k, trade.StatusSuccess, tradeNo("T2")))
 	s.attempt(order("A3"))
 	s.record(says(order("A3"), trade.StatusClosed, source(trade.SourceQuery)))
+	if _, err := s.intend(order("A2"), intent("R9", 5)); err != nil {
+		s.Fatal(err)
+	}
+	dismissed := s.record(says(order("U2"), trade.StatusSuccess)).Held.ID
+	s.decide(dismissed, deciding(trade.DecideDismiss))
+	if err := s.SetSetting(s.Context(), "key", nil, []byte("value")); err != nil {
+		s.Fatal(err)
+	}
 }
 
 func survivesRestart(s *subject) {
@@ -68,8 +86,8 @@ func survivesRestart(s *subject) {
 	}
 }
 
-// calls are all calls of a ledger, on an order that exists.
-func calls(ctx context.Context, l ledger.Ledger, k trade.Key) map[string]error {
+// calls are all calls of a ledger, on an order and an event that exist.
+func calls(ctx context.Context, l ledger.Ledger, k trade.Key, event string) map[string]error {
 	errs := make(map[string]error)
 	_, errs["Attempt"] = l.Attempt(ctx, order("new"), terms())
 	_, errs["Record"] = l.Record(ctx, says(k, trade.StatusSuccess))
@@ -79,6 +97,17 @@ func calls(ctx context.Context, l ledger.Ledger, k trade.Key) map[string]error {
 	_, errs["Undelivered"] = l.Undelivered(ctx, k)
 	_, errs["Events"] = l.Events(ctx, "", 1)
 	_, errs["Held"] = l.Held(ctx, ledger.HeldQuery{Limit: 1})
+	_, errs["Change"] = l.Change(ctx, k, func(o *trade.Order) (bool, error) { return o.AskNext(bought), nil })
+	_, errs["History"] = l.History(ctx, k)
+	_, errs["Due"] = l.Due(ctx, ledger.DueQuery{Task: ledger.TaskAsk, Subject: k.AppID, Owner: "one", Limit: 1})
+	_, errs["Lease"] = l.Lease(ctx, ledger.TaskAsk, k, "one", bought, bought)
+	errs["Release"] = l.Release(ctx, ledger.TaskAsk, k, "one")
+	_, errs["Event"] = l.Event(ctx, event)
+	_, errs["HeldItem"] = l.HeldItem(ctx, "id")
+	_, errs["Decide"] = l.Decide(ctx, "id", trade.Decision{Word: trade.DecideDismiss})
+	_, errs["Setting"] = l.Setting(ctx, "key")
+	errs["SetSetting"] = l.SetSetting(ctx, "key", nil, nil)
+	_, errs["Totals"] = l.Totals(ctx, k.AppID)
 	errs["Accept"] = l.Accept(ctx, k, 1, bought)
 	return errs
 }
@@ -88,9 +117,10 @@ func calls(ctx context.Context, l ledger.Ledger, k trade.Key) map[string]error {
 func afterTheEnd(s *subject) {
 	k := order("A1")
 	s.attempt(k)
-	ended := s.Ledger
+	other := s.paid("A2")
+	ended, event := s.Ledger, s.undelivered(other)[0].Event.ID
 	s.reopen()
-	for call, err := range calls(s.Context(), ended, k) {
+	for call, err := range calls(s.Context(), ended, k, event) {
 		if !errors.Is(err, ledger.ErrUnavailable) {
 			s.Errorf("%s after the end: %v", call, err)
 		}
@@ -118,6 +148,7 @@ func brokenDisk(s *subject) {
 		if _, err := s.Attempt(s.Context(), order("A10"), terms()); !errors.Is(err, ledger.ErrUnavailable) {
 			s.Fatalf("an attempt on a broken disk: %v", err)
 		}
+		s.wantUnavailable(before.Held[0].ID)
 		if out, err := s.Record(s.Context(), says(order("A1"), trade.StatusSuccess)); err != nil || !out.Repeat {
 			s.Fatalf("a repeat on a broken disk: %+v, %v", out, err)
 		}
@@ -140,17 +171,32 @@ func brokenDisk(s *subject) {
 	}
 	s.reopen()
 	s.wantAccepted(order("A1"), 3)
-	if o := s.order(k); !o.Paid || len(s.undelivered(k)) != 1 || len(s.held()) != len(before.Held)+1 {
+	if o := s.order(k); !o.Paid || len(s.undelivered(k)) != 1 || len(s.allHeld()) != len(before.Held)+1 {
 		s.Fatalf("after a restart: %+v", o)
+	}
+}
+
+// wantUnavailable: nothing else can be written either.
+func (s *subject) wantUnavailable(held string) {
+	s.Helper()
+	_, errChange := s.intend(order("A2"), intent("R10", 5))
+	_, errDecide := s.Decide(s.Context(), held, deciding(trade.DecideDismiss))
+	for call, err := range map[string]error{
+		"Change": errChange, "Decide": errDecide, "SetSetting": s.SetSetting(s.Context(), "key", []byte("value"), nil),
+	} {
+		if !errors.Is(err, ledger.ErrUnavailable) {
+			s.Errorf("%s on a broken disk: %v", call, err)
+		}
 	}
 }
 
 func cancelledContext(s *subject) {
 	k := order("A1")
 	s.attempt(k)
+	event := s.undelivered(s.paid("A2"))[0].Event.ID
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	for call, err := range calls(ctx, s.Ledger, k) {
+	for call, err := range calls(ctx, s.Ledger, k, event) {
 		if !errors.Is(err, context.Canceled) || errors.Is(err, ledger.ErrUnavailable) {
 			s.Errorf("%s with a cancelled context: %v", call, err)
 		}

@@ -221,7 +221,7 @@ func (m *model) checkJournal(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := allHeld(t.Context(), m.s.Ledger, ledger.MaxLimit)
+	held, err := allHeld(t.Context(), m.s.Ledger, ledger.HeldQuery{Limit: ledger.MaxLimit})
 	if err != nil {
 		t.Fatal(err)
 	}

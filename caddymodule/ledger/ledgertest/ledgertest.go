@@ -53,6 +53,24 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"accepting only raises", acceptingOnlyRaises},
 		{"telling", telling},
 		{"asking", asking},
+		{"refunding", refunding},
+		{"refunds are refused", refundsAreRefused},
+		{"many refunds at once", manyRefunds},
+		{"refunds are due", refundsAreDue},
+		{"leasing", leasing},
+		{"accepting what is held", acceptingHeld},
+		{"accepting other terms", acceptingOtherTerms},
+		{"dismissing what is held", dismissing},
+		{"refunding what is held", refundingHeld},
+		{"decisions are refused", decisionsAreRefused},
+		{"held by app", heldByApp},
+		{"settings", settings},
+		{"settings of many", settingsOfMany},
+		{"a history", timeline},
+		{"tellings", tellings},
+		{"one event", oneEvent},
+		{"dead events", deadEvents},
+		{"totals", totals},
 		{"orders are listed", ordersAreListed},
 		{"orders by state and time", ordersByStateAndTime},
 		{"listing while orders come", listingWhileOrdersCome},
@@ -200,21 +218,21 @@ func allEvents(ctx context.Context, l ledger.Ledger, limit int) (all []ledger.Jo
 // held is all that is held, read in pages of two.
 func (s *subject) held() []trade.Held {
 	s.Helper()
-	list, err := allHeld(s.Context(), s.Ledger, 2)
+	list, err := allHeld(s.Context(), s.Ledger, ledger.HeldQuery{Limit: 2})
 	if err != nil {
 		s.Fatalf("held: %v", err)
 	}
 	return list
 }
 
-func allHeld(ctx context.Context, l ledger.Ledger, limit int) (all []trade.Held, err error) {
-	for cursor := ""; ; {
-		page, err := l.Held(ctx, ledger.HeldQuery{Cursor: cursor, Limit: limit})
+func allHeld(ctx context.Context, l ledger.Ledger, q ledger.HeldQuery) (all []trade.Held, err error) {
+	for {
+		page, err := l.Held(ctx, q)
 		if err != nil {
 			return all, err
 		}
 		all = append(all, page.Held...)
-		if cursor = page.Next; cursor == "" {
+		if q.Cursor = page.Next; q.Cursor == "" {
 			return all, nil
 		}
 	}
