@@ -249,16 +249,21 @@ func (w *world) notice(outTradeNo, amount string, change ...string) url.Values {
 	return v
 }
 
-// sign signs parameters as Alipay signs notices and returns, with code of the
-// test's own.
-func sign(key *rsa.PrivateKey, v url.Values) url.Values {
+// canonical is the text that Alipay signs of a notice's or a return's parameters.
+func canonical(v url.Values) string {
 	var pairs []string
 	for _, name := range slices.Sorted(keysOf(v)) {
 		if name != "sign" && name != "sign_type" {
 			pairs = append(pairs, name+"="+v.Get(name))
 		}
 	}
-	digest := sha256.Sum256([]byte(strings.Join(pairs, "&")))
+	return strings.Join(pairs, "&")
+}
+
+// sign signs parameters as Alipay signs notices and returns, with code of the
+// test's own.
+func sign(key *rsa.PrivateKey, v url.Values) url.Values {
+	digest := sha256.Sum256([]byte(canonical(v)))
 	v.Set("sign_type", "RSA2")
 	v.Set("sign", base64.StdEncoding.EncodeToString(must(rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:]))))
 	return v
