@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -49,10 +50,12 @@ func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 		h.diagnose(acc, reason, body, r.URL.RawQuery)
 		return nil
 	}
+	failpoint.Reach(failpoint.Verified)
 	setPlaceholder(r, "out_trade_no", e.OutTradeNo)
 	out := h.take(context.WithoutCancel(r.Context()), acc, &e)
 	acc.meter.answered(out)
 	if out.acknowledged() {
+		failpoint.Reach(failpoint.Answering)
 		answer(w, http.StatusOK, answerSuccess)
 	} else {
 		answer(w, http.StatusServiceUnavailable, answerFailure)

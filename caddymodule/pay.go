@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -95,6 +96,7 @@ func (h *Handler) attempt(ctx context.Context, acc *Account, offer *trade.Offer,
 		h.logger.Error("cannot record the attempt to pay", zap.String("out_trade_no", key.OutTradeNo), zap.Error(err))
 		return nil, caddyhttp.Error(http.StatusServiceUnavailable, errTryLater)
 	}
+	failpoint.Reach(failpoint.Attempted)
 	acc.courier.Sent(&order)
 	cashier, err := acc.gateway.PagePay(ctx, *offer, gateway.PayOptions{
 		Channel: channel, ReturnURL: h.callback(h.Return), NotifyURL: h.callback(h.Notify), ExpiresAt: expires,

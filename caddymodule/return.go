@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
@@ -64,6 +65,7 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 	} else {
 		acc.meter.answered(returnUnproved)
 	}
+	failpoint.Reach(failpoint.Answering)
 	shop.SetOrder(r.Header, &order)
 	caddyhttp.SetVar(r.Context(), verifiedVar, true)
 	setTradePlaceholders(r, &order)

@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
@@ -68,6 +69,7 @@ func (c *Courier) ask(ctx context.Context, g *gateway.Gateway, k trade.Key) (ask
 	if err != nil {
 		return asked{}, err
 	}
+	failpoint.Reach(failpoint.Answered)
 	out, err := c.Record(ctx, e)
 	return asked{outcome: out, evidence: e}, err
 }

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
@@ -171,6 +172,7 @@ func (c *Courier) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome,
 	}
 	c.listen(e.Source, &out)
 	if !out.Repeat {
+		failpoint.Reach(failpoint.Recorded)
 		c.announce(keyOf(&e))
 		c.refunders.expect(out.Order.RefundAt) // the next refund may have its turn now
 		if f := c.observer.Load().Recorded; f != nil {

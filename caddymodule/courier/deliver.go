@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
@@ -130,10 +131,12 @@ func (c *Courier) tell(ctx context.Context, d *ledger.Delivery) error {
 	if err != nil {
 		return c.refused(ctx, l, d, err)
 	}
+	failpoint.Reach(failpoint.Told)
 	k := d.Order.Key()
 	if err := c.ledger.Accept(ctx, k, d.Event.Sequence, ended); err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.Accepted)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.recent.add(k, d.Event.Sequence)
@@ -147,6 +150,7 @@ func (c *Courier) call(ctx context.Context, d *ledger.Delivery) (l *lane, ended 
 	if err != nil {
 		return nil, ended, err
 	}
+	failpoint.Reach(failpoint.Telling)
 	began := c.now()
 	err = s.Deliver(ctx, d)
 	ended = c.now()

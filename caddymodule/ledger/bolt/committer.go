@@ -13,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
@@ -205,6 +206,7 @@ func (l *Ledger) commit(g *group, calls int) error {
 		l.committer.running.Store(nil)
 		close(f.done)
 	}()
+	failpoint.Reach(failpoint.Stored)
 	began := time.Now()
 	err := l.opts.Commit(g.tx.Commit)
 	if f := l.committer.observer.Load(); f != nil {
@@ -213,6 +215,7 @@ func (l *Ledger) commit(g *group, calls int) error {
 	if err != nil {
 		return unavailable("committing", err)
 	}
+	failpoint.Reach(failpoint.Synced)
 	durable = true
 	l.committer.durable.Store(int64(f.tx))
 	g.saved(f.tx)
