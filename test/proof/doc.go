@@ -1,0 +1,11 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package proof injects faults into the real program, cmd/caddy-alipay, between a
+// shop and a gateway: it is killed, its disk fills up, its clock is wrong. Each
+// test prints its figure. These environment variables make a run longer, or
+// repeat one:
+//
+//	PROOF_KILLS   how often TestCrash kills the program (default 50)
+//	PROOF_SEED    the seed of its choices (default: the time)
+package proof
