@@ -13,7 +13,10 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/internal/bank"
 )
 
-const maxForm = 8 << 10 // bytes of a cashier form
+const (
+	maxForm    = 8 << 10 // bytes of a cashier form
+	returnWait = 3       // seconds that the paid page shows before it leads back
+)
 
 // cashierRoutes are the pages that a payer sees. Their forms carry a token.
 func (s *Sandbox) cashierRoutes(mux *http.ServeMux) {
@@ -58,7 +61,7 @@ func (s *Sandbox) enter(req *request, way product) (*session, error) {
 		return nil, err
 	}
 	visit := session{product: way, asked: asked, charset: req.charset}
-	if visit.returnURL, err = callbackURL(req, "return_url"); err != nil {
+	if visit.returnURL, err = returnTarget(req); err != nil {
 		return nil, err
 	}
 	visit.quitURL, _ = req.biz.text("quit_url")
@@ -72,6 +75,24 @@ func (s *Sandbox) enter(req *request, way product) (*session, error) {
 		return nil, err
 	}
 	return s.openSession(visit)
+}
+
+// returnTarget reads return_url. A query of the merchant's own may stand in it, but
+// a method there would be the return's second one, which the gateway takes for an
+// attack.
+func returnTarget(req *request) (string, error) {
+	text, err := callbackURL(req, "return_url")
+	if err != nil || text == "" {
+		return "", err
+	}
+	target, err := url.Parse(text)
+	if err != nil {
+		return "", bank.Invalid("return_url 应为 http 或 https 绝对地址")
+	}
+	if target.Query().Has("method") {
+		return "", invalid("suspected-attack", "可疑的攻击请求：return_url 不能带 method 参数")
+	}
+	return text, nil
 }
 
 // usable says whether an order can still be paid.
@@ -200,6 +221,7 @@ type cashierData struct {
 	Problem   string // sub_code of what went wrong
 	Text      string // its sub_msg
 	Return    string
+	Wait      int // seconds until the page leads back by itself
 	Quit      string
 }
 
@@ -233,6 +255,10 @@ func (s *Sandbox) cashierView(visit *session) (cashierData, error) {
 	}
 	if data.Step != stepPaid {
 		return data, nil
+	}
+	data.Wait = returnWait
+	if fault, ok := s.strikes("return_late", trade.OutTradeNo, ""); ok {
+		data.Wait = int(fault.Delay.or(30*time.Second) / time.Second)
 	}
 	var err error
 	data.Return, err = s.spoiledReturnURL(visit, trade)

@@ -60,6 +60,8 @@
 //	PUT  /control/faults                       replaces all; {} ends all
 //	GET  /control/clock                        {"now": "…"}
 //	POST /control/clock/advance                {"seconds": 60} or {"duration": "4m"}
+//	GET  /control/accounts                     Accounts
+//	POST /control/accounts/seller/withdraw     {"amount": "50.00"}; Accounts
 //
 // # Faults
 //
@@ -76,7 +78,7 @@
 //	666.08  notify_cert_sn            alipay_cert_sn of an unknown certificate is among the signed fields
 //	666.09  notify_empty_values       some fields are there with empty values, signed
 //	666.10  notify_query_in_body      the query of notify_url arrives in the body, unsigned
-//	666.11  notify_key_rolled         signed with a key that nobody was told of
+//	666.11  notify_key_rolled         signed with the next key, which /alipay_public_key.next.pem shows
 //	666.12  notify_wrong_seller       seller_id is another's, validly signed
 //	666.13  notify_wrong_app          app_id is another's, validly signed
 //	666.14  notify_doubled_key        total_amount is there twice, the second time unsigned
@@ -84,11 +86,13 @@
 //	666.16  notify_is_return          the signed parameters of the return, posted as a notice
 //	666.17  notify_clock_skew         notify_time and gmt_payment are nine hours ahead
 //	666.18  notify_huge               the body has a field of one MiB, signed
+//	666.19  notify_resplit            total_amount is moved into subject's value, which leaves the signed text as it was
 //	666.21  paid_after_close          an order closed unpaid can still be paid
 //	666.22  paid_twice                a second trade_no is noticed as paid for the same order
 //	666.31  return_never              the paid page does not lead back to the shop
 //	666.32  return_wrong_signature    the return's signature is another text's
 //	666.33  return_gbk                the return says charset=GBK
+//	666.34  return_late               the paid page leads back after a delay of real time (default 30s)
 //	666.41  answer_timeout            no answer for a delay of real time (default 30s)
 //	666.42  answer_500                HTTP 500 with an HTML page, though the call took effect
 //	666.43  answer_unsigned_error     an unsigned 20000, though the call took effect
@@ -104,6 +108,7 @@
 //	666.53  answer_not_json           a login page instead of JSON
 //	666.54  answer_huge               four MiB of blanks before the answer
 //	666.55  cert_rolled               in certificate mode, answers name a new certificate of the same key
+//	666.56  answer_clock_skew         the times in an answer and its Date are nine hours ahead
 //	666.61  refund_slow               a refund answers fund_change=N and shows after a delay on the clock (default 30s)
 //	666.62  refund_full_once          like Alipay's own sandbox: one refund call, of the full amount
 //	666.63  refund_spacing            two refunds within three seconds are refused

@@ -28,6 +28,9 @@ func (s *Sandbox) subject(req *request) string {
 	return outTradeNo
 }
 
+// answerTime finds the times in an answer.
+var answerTime = regexp.MustCompile(`"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"`)
+
 // otherOrder finds the numbers that bind an answer to its order.
 var otherOrder = regexp.MustCompile(`"(out_trade_no|trade_no)":"([^"]*)"`)
 
@@ -38,7 +41,7 @@ var errUnknown = errors.New("unknown")
 var answerFaults = []string{
 	"answer_timeout", "answer_500", "answer_unsigned_error", "answer_unsigned_success",
 	"answer_system_error_done", "answer_truncated", "answer_other_order", "answer_null", "answer_slashes",
-	"answer_wrong_signature", "answer_doubled_member", "answer_not_json", "answer_huge",
+	"answer_wrong_signature", "answer_doubled_member", "answer_not_json", "answer_huge", "answer_clock_skew",
 }
 
 // deliver sends an answer, or what a fault makes of it.
@@ -71,6 +74,9 @@ func (s *Sandbox) deliver(w http.ResponseWriter, r *http.Request, req *request, 
 		_, _ = w.Write([]byte("<html><body>Internal Server Error</body></html>")) // client may be gone
 		return
 	}
+	if fault.Name == "answer_clock_skew" {
+		w.Header().Set("Date", s.clock.Now().Add(skew).UTC().Format(http.TimeFormat))
+	}
 	s.sendAnswer(w, reply.charset, s.spoilBody(fault.Name, reply, body))
 }
 
@@ -101,6 +107,14 @@ func spoil(fault string, reply answer) answer {
 		reply.content, _ = plainJSON(members)
 	case "answer_null":
 		reply.content = []byte("null")
+	case "answer_clock_skew":
+		reply.content = answerTime.ReplaceAllFunc(reply.content, func(value []byte) []byte {
+			at, err := time.ParseInLocation(`"`+timeLayout+`"`, string(value), zone)
+			if err != nil {
+				return value
+			}
+			return []byte(`"` + alipayTime(at.Add(skew)) + `"`)
+		})
 	case "answer_other_order":
 		reply.content = otherOrder.ReplaceAll(reply.content, []byte(`"${1}":"another_${2}"`))
 	}

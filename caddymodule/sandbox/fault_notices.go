@@ -5,6 +5,7 @@ package sandbox
 
 import (
 	"crypto/rsa"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -77,11 +78,12 @@ var noticeFaults = []struct {
 	{"notify_unknown_field", func(_ *Sandbox, d *draft) { d.set("quantum_pay_info", "entangled") }},
 	{"notify_huge", func(_ *Sandbox, d *draft) { d.set("extend_params", strings.Repeat("x", 1<<20)) }},
 	{"notify_clock_skew", func(_ *Sandbox, d *draft) { d.shift("notify_time"); d.shift("gmt_payment") }},
-	{"notify_key_rolled", func(s *Sandbox, d *draft) { d.key = s.rolledKey() }},
+	{"notify_key_rolled", func(s *Sandbox, d *draft) { d.key = s.nextKey() }},
 	{"notify_query_in_body", (*Sandbox).moveQuery},
 	{"notify_doubled_key", func(_ *Sandbox, d *draft) {
 		d.after = append(d.after, func(body string) string { return body + "&total_amount=0.01" })
 	}},
+	{"notify_resplit", func(_ *Sandbox, d *draft) { d.after = append(d.after, resplit) }},
 	{"notify_wrong_signature", func(s *Sandbox, d *draft) {
 		d.after = append(d.after, func(body string) string {
 			before, _, _ := strings.Cut(body, "&sign=")
@@ -108,6 +110,22 @@ func (s *Sandbox) moveQuery(d *draft) {
 	d.after = append(d.after, func(body string) string { return query + "&" + body })
 }
 
+// resplit moves total_amount into the value of subject, its neighbour in the
+// signed string: the string, and so the signature, stays the same.
+func resplit(body string) string {
+	before, rest, found := strings.Cut(body, "&total_amount=")
+	if !found {
+		return body
+	}
+	amount, after, _ := strings.Cut(rest, "&")
+	head, tail, found := strings.Cut(before+"&"+after, "&subject=")
+	if !found {
+		return body
+	}
+	subject, tail, _ := strings.Cut(tail, "&")
+	return head + "&subject=" + subject + url.QueryEscape("&total_amount=") + amount + "&" + tail
+}
+
 // alienSignature is a true signature of this gateway, over something else.
 func (s *Sandbox) alienSignature() string {
 	signature, err := wire.Sign(s.cfg.AlipayKey, []byte("another text"))
@@ -117,8 +135,9 @@ func (s *Sandbox) alienSignature() string {
 	return signature
 }
 
-// rolledKey is the key that notify_key_rolled signs with, made on first use.
-func (s *Sandbox) rolledKey() *rsa.PrivateKey {
+// nextKey is the key that notify_key_rolled signs with, made on first use. It
+// runs under s.mu.
+func (s *Sandbox) nextKey() *rsa.PrivateKey {
 	if s.rolled == nil {
 		key, err := wire.NewKey()
 		if err != nil {
@@ -127,6 +146,21 @@ func (s *Sandbox) rolledKey() *rsa.PrivateKey {
 		s.rolled = key
 	}
 	return s.rolled
+}
+
+// serveNextKey shows the key's public half to a merchant who takes two keys while
+// the gateway changes from one to the other.
+func (s *Sandbox) serveNextKey(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	key := s.nextKey()
+	s.mu.Unlock()
+	text, err := wire.PublicPEM(&key.PublicKey)
+	if err != nil {
+		http.Error(w, "the key cannot be written", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-pem-file")
+	_, _ = w.Write(text) // a client that went away needs no answer
 }
 
 // render builds and signs the body of one attempt. notify_time and with it the

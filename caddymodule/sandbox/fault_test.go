@@ -57,6 +57,8 @@ func TestNoticeFaultsThatChangeTheMessage(t *testing.T) {
 		{"notify_is_return", true, "method", "alipay.trade.page.pay.return"},
 		{"notify_clock_skew", true, "notify_time", "2026-03-01 21:00:00"},
 		{"notify_huge", true, "trade_status", "TRADE_SUCCESS"},
+		{"notify_doubled_key", false, "trade_status", "TRADE_SUCCESS"},
+		{"notify_resplit", true, "subject", "Test order&total_amount=666.19"},
 	} {
 		t.Run(test.fault, func(t *testing.T) {
 			g, forms, _ := noticed(t, test.fault)
@@ -70,6 +72,26 @@ func TestNoticeFaultsThatChangeTheMessage(t *testing.T) {
 				t.Errorf("%s is %q", test.field, forms[0].Get(test.field))
 			}
 		})
+	}
+}
+
+// The next key is on show, so that a merchant who takes two keys is not stopped.
+func TestNextKeyIsOnShow(t *testing.T) {
+	g, forms, _ := noticed(t, "notify_key_rolled")
+	response, err := http.Get(g.URL + "/alipay_public_key.next.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := sandbox.ParsePublicKey([]byte(readAll(t, response)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var params wire.Params
+	for name := range forms[0] {
+		params = params.Set(name, forms[0].Get(name))
+	}
+	if err := wire.Verify(key, []byte(params.NoticeString()), forms[0].Get("sign")); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -221,6 +243,30 @@ func TestSwitchesForNoticesOfOtherEvents(t *testing.T) {
 	}
 }
 
+// Documents about payments at the counter say that three retries follow at once.
+func TestSwitchForRetriesAtOnce(t *testing.T) {
+	g := sandboxtest.New(t, sandboxtest.Options{})
+	m := newMerchant(t, says("fail"))
+	switches := sandbox.DefaultSwitches()
+	switches.NotifyRetriesAtOnce = true
+	if err := g.SetFaults(sandbox.Faults{Switches: switches}); err != nil {
+		t.Fatal(err)
+	}
+	g.Buy("A1", "1.00", m.URL, "")
+	g.Wait()
+	if count := len(m.got()); count != 4 {
+		t.Errorf("%d attempts at once", count)
+	}
+	g.Move(4 * time.Minute)
+	if count := len(m.got()); count != 5 {
+		t.Errorf("%d attempts after four minutes", count)
+	}
+	g.Move(48 * time.Hour)
+	if trade, err := g.Trade("A1"); err != nil || trade.Notices[0].State != "given_up" || len(m.got()) != 11 {
+		t.Errorf("%d attempts in the end: %+v, %v", len(m.got()), trade.Notices, err)
+	}
+}
+
 // raw queries order A1 and returns the answer as it came.
 func raw(t *testing.T, g *sandboxtest.Gateway) (int, string) {
 	t.Helper()
@@ -269,6 +315,7 @@ func TestAnswerFaults(t *testing.T) {
 		"answer_doubled_member":    {200, true, true, `}},"alipay_trade_query_response":`},
 		"answer_not_json":          {200, false, false, "Login"},
 		"answer_huge":              {200, true, true, "TRADE_SUCCESS"},
+		"answer_clock_skew":        {200, true, true, `"send_pay_date":"2026-03-01 21:00:00"`},
 	} {
 		t.Run(fault, func(t *testing.T) {
 			faults := sandbox.Faults{Switches: sandbox.DefaultSwitches()}
@@ -347,6 +394,12 @@ func TestReturnFaults(t *testing.T) {
 			target, err := url.Parse(link)
 			if err != nil || g.VerifyForm(target.Query()) == nil {
 				t.Errorf("%s holds, %v", link, err)
+			}
+		},
+		"return_late": func(t *testing.T, g *sandboxtest.Gateway, link string) {
+			trade, err := g.Trade("A1")
+			if err != nil || link == "" || !strings.Contains(g.Open(g.URL+trade.CashierURL), `http-equiv="refresh" content="30;url=`) {
+				t.Errorf("%s, %v", link, err)
 			}
 		},
 		"return_gbk": func(t *testing.T, g *sandboxtest.Gateway, link string) {

@@ -64,6 +64,10 @@ type Switches struct {
 	NotifyRefund   bool `json:"notify_refund"`   // default true
 	NotifyClosed   bool `json:"notify_closed"`   // default false
 	NotifyFinished bool `json:"notify_finished"` // default false
+	// NotifyRetriesAtOnce sends a refused notice three times more at once, before
+	// the other retries, as documents of payments at the counter say. Default
+	// false.
+	NotifyRetriesAtOnce bool `json:"notify_retries_at_once"`
 	// MagicAmounts lets an order's amount choose a fault (FaultCatalogue).
 	// Default true.
 	MagicAmounts bool `json:"magic_amounts"`

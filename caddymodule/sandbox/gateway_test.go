@@ -150,6 +150,10 @@ func TestPagePayChecksItsFields(t *testing.T) {
 			}
 		})
 	}
+	page := g.Open(g.PayURL("A1", "1.00", "", "https://shop.example/return?method=alipay"))
+	if !strings.Contains(page, `id="error-code">isv.suspected-attack<`) {
+		t.Errorf("a method in return_url: %s", page)
+	}
 	if list := g.Trades(); len(list) != 0 {
 		t.Errorf("refused orders are known: %v", list)
 	}

@@ -34,17 +34,20 @@ type notice struct {
 	created  time.Time
 	state    string
 	next     time.Time // when the next attempt is due; zero: never
-	gap      int       // how many of retryGaps are used up
+	gaps     []time.Duration // until the attempts that are left
 	attempts []Attempt
 }
 
 // Attempt is one delivery of a notice.
 type Attempt struct {
-	At      time.Time `json:"at"`      // on the gateway's clock
-	Request string    `json:"request"` // the body as sent, cut at 64 KiB
-	Status  int       `json:"status"`  // HTTP status, 0 without an answer
-	Answer  string    `json:"answer"`  // the body, cut at maxAnswer bytes
-	Error   string    `json:"error"`   // why it did not count, "" on success
+	At           time.Time `json:"at"`            // on the gateway's clock
+	URL          string    `json:"url"`           // where it was posted to
+	Request      string    `json:"request"`       // the body as sent, cut at 64 KiB
+	Status       int       `json:"status"`        // HTTP status, 0 without an answer
+	AnswerHeader string    `json:"answer_header"` // its lines, cut at 8 KiB
+	Answer       string    `json:"answer"`        // its body, cut at 64 KiB
+	Took         string    `json:"took"`          // of real time, until the answer was there
+	Error        string    `json:"error"`         // why it did not count, "" on success
 }
 
 func (s *Sandbox) notifyPaid(trade *bank.Trade) {
@@ -66,6 +69,7 @@ func (s *Sandbox) notifyRefund(trade *bank.Trade, refund bank.Refund) {
 	content = append(content,
 		wire.Param{Key: "out_biz_no", Value: refund.RequestNo},
 		wire.Param{Key: "refund_fee", Value: refund.Total.String()},
+		wire.Param{Key: "send_back_fee", Value: refund.Amount.String()},
 		wire.Param{Key: "gmt_refund", Value: refund.At.In(zone).Format(timeLayout + ".000")})
 	s.notify(trade, content)
 }
@@ -136,6 +140,10 @@ func (s *Sandbox) notify(trade *bank.Trade, content wire.Params) {
 	n := &notice{
 		id: notifyID(s.clock.Now()), order: known, trade: trade, url: trade.NotifyURL,
 		charset: known.charset, status: trade.Status, created: s.clock.Now(), state: statePending,
+		gaps: retryGaps,
+	}
+	if s.faults.current.Switches.NotifyRetriesAtOnce {
+		n.gaps = append([]time.Duration{0, 0, 0}, retryGaps...)
 	}
 	n.content = append(slices.Clip(content), wire.Param{Key: "notify_id", Value: n.id})
 	known.notices = append(known.notices, n)

@@ -7,8 +7,10 @@ import (
 	"crypto/rsa"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,7 +20,8 @@ import (
 
 const (
 	maxSending = 64      // notices on the way at the same time
-	maxAnswer  = 4 << 10 // bytes of an answer that are kept
+	maxAnswer  = 64 << 10 // bytes of an answer that are kept
+	maxHeader  = 8 << 10  // bytes of an answer's header that are kept
 
 	maxAttempts = 100      // attempts kept per notice; resends by hand add to Alipay's eight
 	maxKept     = 64 << 10 // bytes of a request that are kept
@@ -97,9 +100,13 @@ func (s *Sandbox) settle(n *notice, attempt Attempt) {
 		n.state, n.next = stateDelivered, time.Time{}
 	case n.state != statePending || !n.next.IsZero():
 		// A copy of this notice has settled it, or planned the next attempt.
-	case n.gap < len(retryGaps):
-		gap := retryGaps[n.gap]
-		n.gap++
+	case len(n.gaps) > 0:
+		gap := n.gaps[0]
+		n.gaps = n.gaps[1:]
+		if gap == 0 {
+			s.send(n)
+			return
+		}
 		s.later(n, attempt.At.Add(gap).Sub(s.clock.Now()))
 	default:
 		n.state = stateGivenUp
@@ -116,7 +123,7 @@ func (s *Sandbox) attempt(n *notice, at time.Time) Attempt {
 		attempt.Error = err.Error()
 		return attempt
 	}
-	attempt.Request = body
+	attempt.URL, attempt.Request = target, body
 	request, err := http.NewRequestWithContext(s.ctx, http.MethodPost, target, strings.NewReader(body))
 	if err != nil {
 		attempt.Error = "the notify_url is unusable: " + err.Error()
@@ -124,16 +131,32 @@ func (s *Sandbox) attempt(n *notice, at time.Time) Attempt {
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset="+n.charset)
 	request.Header.Set("User-Agent", "alipay-sandbox")
+	began := time.Now()
 	response, err := s.client.Do(request)
 	if err != nil {
+		attempt.Took = time.Since(began).Round(time.Microsecond).String()
 		attempt.Error = transportError(err)
 		return attempt
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	attempt.Status, attempt.Answer = response.StatusCode, strings.ToValidUTF8(string(raw), string(utf8.RuneError))
+	attempt.Took = time.Since(began).Round(time.Microsecond).String()
+	attempt.Status, attempt.AnswerHeader = response.StatusCode, headerText(response.Header)
+	attempt.Answer = strings.ToValidUTF8(string(raw), string(utf8.RuneError))
 	attempt.Error = judge(response.StatusCode, string(raw), err)
 	return attempt
+}
+
+// headerText writes a header as it stood on the wire, but for its order.
+func headerText(header http.Header) string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		for _, value := range header[name] {
+			text.WriteString(name + ": " + value + "\n")
+		}
+	}
+	lines := strings.ToValidUTF8(text.String(), string(utf8.RuneError))
+	return strings.ToValidUTF8(lines[:min(len(lines), maxHeader)], "")
 }
 
 // transportError keeps the cause and drops the URL, which may hold an order.

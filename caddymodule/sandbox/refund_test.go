@@ -56,8 +56,8 @@ func TestRefundsThroughTheGateway(t *testing.T) {
 	}
 	byFee := map[string]map[string]string{
 		"":       {"trade_status": "TRADE_SUCCESS", "gmt_refund": "", "out_biz_no": "", "gmt_close": ""},
-		"30.00":  {"trade_status": "TRADE_SUCCESS", "gmt_refund": "2026-03-01 12:00:00.000", "out_biz_no": "r1", "gmt_close": ""},
-		"100.00": {"trade_status": "TRADE_CLOSED", "gmt_refund": "2026-03-01 12:00:00.000", "out_biz_no": "r2", "gmt_close": "2026-03-01 12:00:00"},
+		"30.00":  {"trade_status": "TRADE_SUCCESS", "gmt_refund": "2026-03-01 12:00:00.000", "out_biz_no": "r1", "send_back_fee": "30.00", "gmt_close": ""},
+		"100.00": {"trade_status": "TRADE_CLOSED", "gmt_refund": "2026-03-01 12:00:00.000", "out_biz_no": "r2", "send_back_fee": "70.00", "gmt_close": "2026-03-01 12:00:00"},
 	}
 	for _, form := range forms {
 		want, ok := byFee[form.Get("refund_fee")]

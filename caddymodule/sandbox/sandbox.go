@@ -115,6 +115,7 @@ func (s *Sandbox) routes() http.Handler {
 	mux.HandleFunc("GET /gateway.do", s.serveGateway)
 	mux.HandleFunc("POST /gateway.do", s.serveGateway)
 	mux.HandleFunc("GET /alipay_public_key.pem", s.servePublicKey)
+	mux.HandleFunc("GET /alipay_public_key.next.pem", s.serveNextKey)
 	s.certificateRoutes(mux)
 	s.billRoutes(mux)
 	s.cashierRoutes(mux)
