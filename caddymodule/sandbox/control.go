@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,16 +27,32 @@ const (
 // controlRoutes are the HTTP API for tests in any language. ?wait=1 on a POST
 // lets the answer wait until the notices under way are done.
 func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /control/trades", s.controlTrades)
-	mux.HandleFunc("GET /control/trades/{out_trade_no}", s.controlTrade)
-	mux.HandleFunc("POST /control/trades/{out_trade_no}/pay", s.controlAction(s.controlPay))
-	mux.HandleFunc("POST /control/trades/{out_trade_no}/close", s.controlAction(s.controlClose))
-	mux.HandleFunc("POST /control/trades/{out_trade_no}/finish", s.controlAction(s.controlFinish))
-	mux.HandleFunc("POST /control/notices/{id}/resend", s.controlResend)
-	mux.HandleFunc("GET /control/faults", s.controlFaults)
-	mux.HandleFunc("PUT /control/faults", s.controlSetFaults)
-	mux.HandleFunc("GET /control/clock", s.controlClock)
-	mux.HandleFunc("POST /control/clock/advance", s.controlAdvance)
+	calls := map[string]map[string]http.HandlerFunc{
+		"trades":                       {"GET": s.controlTrades},
+		"trades/{out_trade_no}":        {"GET": s.controlTrade},
+		"trades/{out_trade_no}/pay":    {"POST": s.controlAction(s.controlPay)},
+		"trades/{out_trade_no}/close":  {"POST": s.controlAction(s.controlClose)},
+		"trades/{out_trade_no}/finish": {"POST": s.controlAction(s.controlFinish)},
+		"notices/{id}/resend":          {"POST": s.controlResend},
+		"faults":                       {"GET": s.controlFaults, "PUT": s.controlSetFaults},
+		"clock":                        {"GET": s.controlClock},
+		"clock/advance":                {"POST": s.controlAdvance},
+		"accounts":                     {"GET": s.controlAccounts},
+		"accounts/seller/withdraw":     {"POST": s.controlWithdraw},
+	}
+	for path, methods := range calls {
+		for method, call := range methods {
+			mux.HandleFunc(method+" /control/"+path, call)
+		}
+		allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+		mux.HandleFunc("/control/"+path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", allow)
+			s.reply(w, nil, refuse(http.StatusMethodNotAllowed, "%s is not for this address; use %s", r.Method, allow))
+		})
+	}
+	mux.HandleFunc("/control/", func(w http.ResponseWriter, _ *http.Request) {
+		s.reply(w, nil, refuse(http.StatusNotFound, "the control API has no such address; docs/sandbox.md lists what it has"))
+	})
 }
 
 // problem is a failed call of the control API.
@@ -225,6 +243,8 @@ func (s *Sandbox) controlAdvance(w http.ResponseWriter, r *http.Request) {
 func distance(seconds float64, duration string) (time.Duration, error) {
 	var move time.Duration
 	switch {
+	case duration == "" && seconds == 0:
+		return 0, refuse(http.StatusBadRequest, "say how far: {\"duration\": \"4m\"} or {\"seconds\": 240}")
 	case duration != "" && seconds != 0:
 		return 0, refuse(http.StatusBadRequest, "give seconds or duration, not both")
 	case duration != "":

@@ -63,7 +63,8 @@ func TestControlAPI(t *testing.T) {
 	}
 	notice := notices[0].(map[string]any)
 	attempt := notice["attempts"].([]any)[0].(map[string]any)
-	if notice["state"] != "delivered" || attempt["status"] != 200.0 || attempt["answer"] != "success" || attempt["error"] != "" {
+	if notice["state"] != "delivered" || attempt["status"] != 200.0 || attempt["answer"] != "success" || attempt["error"] != "" ||
+		attempt["url"] != m.URL || !strings.Contains(attempt["answer_header"].(string), "Content-Length: 7\n") || attempt["took"] == "" {
 		t.Errorf("notice: %v", notice)
 	}
 	control(t, g, "POST", "/control/trades/A1/pay", "", http.StatusConflict)
@@ -120,8 +121,22 @@ func TestControlClock(t *testing.T) {
 	if answer["now"] != "2026-03-01T12:05:00+08:00" {
 		t.Errorf("%v", answer)
 	}
-	for _, body := range []string{`{"duration":"-4m"}`, `{"seconds":-1}`, `{"duration":"soon"}`, `{"seconds":1,"duration":"1s"}`, `{"seconds":1e18}`, `[]`} {
+	for _, body := range []string{`{"duration":"-4m"}`, `{"seconds":-1}`, `{"duration":"soon"}`, `{"seconds":1,"duration":"1s"}`, `{"seconds":1e18}`, `[]`, `{}`, ""} {
 		control(t, g, "POST", "/control/clock/advance", body, http.StatusBadRequest)
+	}
+}
+
+// What the API does not have is answered in its own way too.
+func TestControlRefusesWhatItHasNot(t *testing.T) {
+	g := sandboxtest.New(t, sandboxtest.Options{})
+	for call, want := range map[string]int{
+		"GET /control/nothing": 404, "POST /control/": 404, "GET /control/trades/A1/pay": 405, "DELETE /control/faults": 405,
+		"PUT /control/clock/advance": 405,
+	} {
+		method, path, _ := strings.Cut(call, " ")
+		if answer := control(t, g, method, path, "", want); answer["error"] == "" {
+			t.Errorf("%s: no reason", call)
+		}
 	}
 }
 
