@@ -80,17 +80,19 @@ func (b *books) shown() []*book {
 	return shown
 }
 
-// sum is the ledger's Totals, or those of a moment ago.
-func (k *book) sum(now func() time.Time) (ledger.Totals, error) {
+// sum is the ledger's Totals, or those of a moment ago; false if there are none.
+func (b *books) sum(k *book) (t ledger.Totals, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if at := now(); k.at.IsZero() || at.Sub(k.at) >= totalsFor || at.Before(k.at) {
+	if at := b.now(); k.at.IsZero() || at.Sub(k.at) >= totalsFor || at.Before(k.at) {
 		ctx, cancel := context.WithTimeout(context.Background(), totalsTimeout)
 		defer cancel()
-		k.totals, k.err = k.ledger.Totals(ctx, k.appID)
-		k.at = now()
+		if k.totals, k.err = k.ledger.Totals(ctx, k.appID); k.err != nil {
+			b.errors.WithLabelValues(k.account).Inc()
+		}
+		k.at = b.now()
 	}
-	return k.totals, k.err
+	return k.totals, k.err == nil
 }
 
 // gauge is one figure of the books.
@@ -166,9 +168,8 @@ func (b *books) Collect(ch chan<- prometheus.Metric) {
 			since = float64(s.UnixMilli()) / 1000
 		}
 		ch <- prometheus.MustNewConstMetric(silentDesc, prometheus.GaugeValue, since, k.account)
-		t, err := k.sum(b.now)
-		if err != nil {
-			b.errors.WithLabelValues(k.account).Inc()
+		t, ok := b.sum(k)
+		if !ok {
 			continue
 		}
 		now := b.now()
