@@ -165,7 +165,7 @@ func rejectionReasons(at route) []string {
 	} else {
 		words = append(words, reasonNotPost, reasonBrokenOff)
 	}
-	return append(words, reasonOther)
+	return words
 }
 
 // The closed sets of the domain's words.
