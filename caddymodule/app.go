@@ -36,6 +36,7 @@ type App struct {
 
 	logger  *zap.Logger
 	byAppID map[string]*Account
+	events  *emitter
 	sites   []*Handler
 	close   []func() // sites that were opened, books that are shown
 	stopAsk []func()
@@ -56,6 +57,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := theMetrics().register(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("alipay: registering metrics: %w", err)
 	}
+	var err error
+	if a.events, err = newEmitter(ctx, a.logger); err != nil {
+		return fmt.Errorf("alipay: %w", err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Accounts)) {
 		if err := a.Accounts[name].provision(ctx, name, a.logger); err != nil {
 			return fmt.Errorf("alipay: account %q: %w", name, err)
@@ -70,7 +75,7 @@ func (a *App) Start() error {
 		for _, h := range a.sites { // an order may have been bought at any of them
 			a.close = append(a.close, acc.courier.Open(h.site))
 		}
-		a.unwatch = append(a.unwatch, acc.courier.Observe(acc.observer(a.logger)))
+		a.unwatch = append(a.unwatch, acc.courier.Observe(acc.observer(a.logger, a.events)))
 		a.close = append(a.close, theMetrics().books.add(acc.book()))
 		a.stopAsk = append(a.stopAsk, acc.courier.Inquire(acc.gateway), watchKeys(acc))
 		if acc.SellerID == "" {
@@ -130,6 +135,9 @@ func (a *App) Cleanup() error {
 		unwatch()
 	}
 	a.unwatch = nil
+	if a.events != nil && caddy.Exiting() { // else they go on by themselves
+		a.events.wait(ctx)
+	}
 	return errors.Join(errs...)
 }
 

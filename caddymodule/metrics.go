@@ -25,6 +25,7 @@ type metrics struct {
 	payments     *prometheus.CounterVec
 	events       *prometheus.CounterVec
 	held         *prometheus.CounterVec
+	dropped      *prometheus.CounterVec
 
 	calls    *prometheus.CounterVec
 	callTime *prometheus.HistogramVec
@@ -64,6 +65,8 @@ func newMetrics() *metrics {
 			"Events that were caused and recorded, by type.", "account", "event"),
 		held: counter("held_total",
 			"Signed statements that were held for a person, by reason.", "account", "reason"),
+		dropped: counter("emissions_dropped_total",
+			"Caddy events that were not emitted, because too many were still being handled by their subscribers.", "account"),
 
 		calls: counter("gateway_calls_total",
 			"Calls to Alipay's gateway, by method and outcome.", "account", "method", "outcome"),
@@ -85,7 +88,7 @@ func newMetrics() *metrics {
 // registered already is no error: apps and tests may share a registry.
 func (m *metrics) register(r *prometheus.Registry) error {
 	for _, c := range []prometheus.Collector{
-		m.requests, m.rejections, m.deliveries, m.deliveryTime, m.payments, m.events, m.held,
+		m.requests, m.rejections, m.deliveries, m.deliveryTime, m.payments, m.events, m.held, m.dropped,
 		m.calls, m.callTime, m.commitTime, m.commitCalls, m.commitFailures, m.books,
 	} {
 		err := r.Register(c)

@@ -12,11 +12,14 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 )
 
-// observer logs and counts what the account's courier does.
-func (a *Account) observer(logger *zap.Logger) *courier.Observer {
+// observer logs, counts and emits what the account's courier does.
+func (a *Account) observer(logger *zap.Logger, events *emitter) *courier.Observer {
 	o := observer(logger.With(zap.String("account", a.name)))
 	logTold := o.Told
-	o.Recorded = func(out ledger.Outcome) { a.meter.recorded(&out) }
+	o.Recorded = func(out ledger.Outcome) {
+		a.meter.recorded(&out)
+		events.recorded(a, &out)
+	}
 	o.Told = func(d *ledger.Delivery, took time.Duration, err error) {
 		a.meter.told(took, err)
 		logTold(d, took, err)

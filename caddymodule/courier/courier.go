@@ -102,7 +102,8 @@ func New(l ledger.Ledger, appID string, now func() time.Time) *Courier {
 
 // Observe makes o the one that is told from now on, in place of an earlier
 // configuration's. The function that it returns takes o back, as when a reload is
-// undone: then the earlier one is told again.
+// undone: then the earlier one is told again. The last one stays, for requests
+// that outlive their configuration.
 func (c *Courier) Observe(o *Observer) (stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,12 +112,9 @@ func (c *Courier) Observe(o *Observer) (stop func()) {
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.observers = without(c.observers, o)
-		newest := new(Observer)
-		if n := len(c.observers); n > 0 {
-			newest = c.observers[n-1]
+		if c.observers = without(c.observers, o); len(c.observers) > 0 {
+			c.observer.Store(c.observers[len(c.observers)-1])
 		}
-		c.observer.Store(newest)
 	}
 }
 

@@ -303,8 +303,11 @@ func TestObservers(t *testing.T) {
 	o.record(o.statement("none", trade.StatusSuccess, "T"))
 	third()
 	third()
-	o.record(o.statement("none2", trade.StatusSuccess, "T")) // nobody is left
-	want := []string{"second recorded 1 false", "second told trade.paid after 0s <nil>", "first recorded 0 true", "third recorded 0 true"}
+	o.record(o.statement("none2", trade.StatusSuccess, "T")) // by a request that has outlived all
+	want := []string{
+		"second recorded 1 false", "second told trade.paid after 0s <nil>", "first recorded 0 true", "third recorded 0 true",
+		"third recorded 0 true",
+	}
 	if fmt.Sprint(seen) != fmt.Sprint(want) {
 		t.Errorf("observed %q, want %q", seen, want)
 	}
