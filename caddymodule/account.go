@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/assertion"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/courier"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
@@ -66,9 +67,21 @@ type Account struct {
 	// bolt, in Caddy's data folder.
 	LedgerRaw json.RawMessage `json:"ledger,omitempty" caddy:"namespace=alipay.ledger inline_key=kind"`
 
-	name    string
-	meter   *meter
-	keys    *keyLoader
+	// AssertionRotate is how long one key signs X-Alipay-Trade-Assertion: 1h to
+	// 3650d. The next key is listed from the start, a former one for a day more.
+	// Default: 90d.
+	AssertionRotate caddy.Duration `json:"assertion_rotate,omitempty"`
+	// AssertionKeys are Ed25519 private keys (PKCS#8 in PEM, files or the keys
+	// themselves) to sign with instead of those that the ledger keeps: the first
+	// signs, all are listed. Default: none.
+	AssertionKeys []string `json:"assertion_keys,omitempty"`
+
+	name       string
+	meter      *meter
+	keys       *keyLoader
+	assertions assertion.Keys
+	signs      bool // a site signs with assertions
+
 	gateway *gateway.Gateway
 	ledger  ledger.Ledger
 	courier *courier.Courier
@@ -97,7 +110,10 @@ func (a *Account) provision(ctx caddy.Context, name string, logger *zap.Logger) 
 	if a.gateway, err = gateway.New(cfg); err != nil {
 		return err
 	}
-	return a.openLedger(ctx)
+	if err := a.openLedger(ctx); err != nil {
+		return err
+	}
+	return a.loadAssertionKeys(logger)
 }
 
 // resolve fills in placeholders and defaults, and checks the plain values.
@@ -117,6 +133,9 @@ func (a *Account) resolve() error {
 	}
 	for i := range a.OlderAlipayPublicKeys {
 		options = append(options, option{"alipay_public_key", &a.OlderAlipayPublicKeys[i]})
+	}
+	for i := range a.AssertionKeys {
+		options = append(options, option{"assertion_key", &a.AssertionKeys[i]})
 	}
 	for _, o := range options {
 		var err error

@@ -14,8 +14,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	// the default ledger comes with the module
+	// the default ledger and the sources of orders that need no further library
+	// come with the module
 	_ "github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/bolt"
+	_ "github.com/caddy-alipay/caddy-alipay/caddymodule/orders/token"
 )
 
 func init() {
@@ -71,6 +73,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 // Start makes the configured sites the ones that deliveries go to.
 func (a *App) Start() error {
+	for name, acc := range a.Accounts {
+		acc.prepareAssertion(context.Background(), a.logger.With(zap.String("account", name)))
+	}
 	for name, acc := range a.Accounts {
 		for _, h := range a.sites { // an order may have been bought at any of them
 			a.close = append(a.close, acc.courier.Open(h.site))

@@ -37,6 +37,8 @@ func init() {
 //	    seller_id         <id>
 //	    gateway           production|sandbox|<url>
 //	    ledger            <kind> [...]
+//	    assertion_rotate  <duration>
+//	    assertion_key     <file>   # repeatable
 //	}
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	app := &App{Accounts: make(map[string]*Account)}
@@ -68,6 +70,7 @@ func (a *Account) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"app_id": &a.AppID, "app_private_key": &a.AppPrivateKey, "encrypt_key": &a.EncryptKey,
 		"app_cert": &a.AppCert, "alipay_root_cert": &a.AlipayRootCert, "seller_id": &a.SellerID, "gateway": &a.Gateway,
 	}
+	lists := map[string]*[]string{"alipay_cert": &a.AlipayCerts, "assertion_key": &a.AssertionKeys}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
 		if into := texts[option]; into != nil {
@@ -76,17 +79,23 @@ func (a *Account) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			continue
 		}
+		if into := lists[option]; into != nil {
+			var file string
+			if err := once(d, &file); err != nil {
+				return err
+			}
+			*into = append(*into, file)
+			continue
+		}
 		switch option {
 		case "alipay_public_key":
 			if err := a.unmarshalPublicKeys(d); err != nil {
 				return err
 			}
-		case "alipay_cert":
-			var file string
-			if err := once(d, &file); err != nil {
+		case "assertion_rotate":
+			if err := duration(d, &a.AssertionRotate); err != nil {
 				return err
 			}
-			a.AlipayCerts = append(a.AlipayCerts, file)
 		case "ledger":
 			if a.LedgerRaw != nil {
 				return d.Errf("ledger is given twice")
@@ -181,6 +190,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 //	    expire       <duration>
 //	    shop_timeout <duration>
 //	    ack          strict
+//	    assertion    eddsa|off|hs256 <secret>
 //	}
 func (h *Handler) unmarshalCaddyfile(helper httpcaddyfile.Helper) error {
 	texts := map[string]*string{
@@ -251,6 +261,12 @@ func (h *Handler) unmarshalGuest(helper httpcaddyfile.Helper, option string) (er
 			return helper.Errf("order or orders is given twice")
 		}
 		h.OrdersRaw = raw
+	case "assertion":
+		if h.Assertion != nil {
+			return helper.Errf("assertion is given twice")
+		}
+		h.Assertion = new(Assertion)
+		err = h.Assertion.unmarshalCaddyfile(helper.Dispenser)
 	default:
 		return helper.Errf("unknown option %q of alipay", option)
 	}

@@ -74,6 +74,9 @@ type Handler struct {
 	// to accept it. Default: an answer of 2xx accepts.
 	Ack string `json:"ack,omitempty"`
 
+	// Assertion says how the verified headers are signed. Default: eddsa.
+	Assertion *Assertion `json:"assertion,omitempty"`
+
 	logger  *zap.Logger
 	noise   *zap.Logger // sampled: what any client can cause
 	app     *App
@@ -119,6 +122,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.site.PublicURL = base
+	if h.site.Signer, err = h.Assertion.signer(h.account); err != nil {
+		return fmt.Errorf("assertion: %w", err)
+	}
 	guardErrors(ctx)
 	h.app.sites = append(h.app.sites, h)
 	return nil

@@ -67,6 +67,10 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	failpoint.Reach(failpoint.Answering)
 	shop.SetOrder(r.Header, &order)
+	if err := h.site.AssertReturn(r.Context(), r.Header); err != nil {
+		h.logger.Error("cannot sign what is proved of an order", zap.String("out_trade_no", key.OutTradeNo), zap.Error(err))
+		return caddyhttp.Error(http.StatusServiceUnavailable, errReturn)
+	}
 	caddyhttp.SetVar(r.Context(), verifiedVar, true)
 	setTradePlaceholders(r, &order)
 	return next.ServeHTTP(w, r)

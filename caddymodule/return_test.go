@@ -174,7 +174,7 @@ func TestReturnBeforeTheNotice(t *testing.T) {
 			t.Errorf("%s: %q", fault, got)
 		}
 	}
-	if n := len(w.lastPage("/pay/return").claims()); n != 3 { // order, app and source
+	if n := len(w.lastPage("/pay/return").claims()); n != 4 { // order, app, source and their assertion
 		t.Errorf("the shop was told %q", w.lastPage("/pay/return").claims())
 	}
 	w.Shop.wantTold(t)
@@ -244,7 +244,7 @@ func TestHeldReturn(t *testing.T) {
 	w.wantNotify(w.notice("Y1", "1.00"), http.StatusOK, "success")
 	w.wantNotify(w.notice("Y1", "1.00", "trade_no", "TOTHER"), http.StatusOK, "success")
 	w.get("/pay/return?" + w.returnQuery("Y1", "1.00"))
-	if got := w.lastPage("/pay/return").claims(); len(got) != 3 || !slices.Contains(got, "X-Alipay-Trade-Source: return") {
+	if got := w.lastPage("/pay/return").claims(); len(got) != 4 || !slices.Contains(got, "X-Alipay-Trade-Source: return") {
 		t.Errorf("the shop was told %q", got)
 	}
 	if calls.queries.Load() != 0 {

@@ -111,6 +111,7 @@ func TestForgedHeadersOnReturn(t *testing.T) {
 					slices.Sort(claims)
 					want := []string{
 						"X-Alipay-Trade-App-Id: " + w.Gateway.AppID,
+						"X-Alipay-Trade-Assertion: signed",
 						"X-Alipay-Trade-Out-Trade-No: F2",
 						"X-Alipay-Trade-Source: return",
 					}
