@@ -48,7 +48,7 @@ func (h *Handler) servePay(w http.ResponseWriter, r *http.Request) error {
 	}
 	offer, err := h.source.Offer(w, r, form, h.site)
 	if err != nil {
-		h.logger.Warn("no order to pay", zap.Error(err))
+		h.noise.Warn("no order to pay", zap.Error(err))
 		return err
 	}
 	if offer == nil { // the shop has answered the browser
