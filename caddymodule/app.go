@@ -40,7 +40,7 @@ type App struct {
 	byAppID map[string]*Account
 	events  *emitter
 	sites   []*Handler
-	close   []func() // sites that were opened, books that are shown
+	close   []func() // sites that were opened, books and APIs that are shown
 	stopAsk []func()
 	unwatch []func() // observers of the couriers
 }
@@ -81,7 +81,7 @@ func (a *App) Start() error {
 			a.close = append(a.close, acc.courier.Open(h.site))
 		}
 		a.unwatch = append(a.unwatch, acc.courier.Observe(acc.observer(a.logger, a.events)))
-		a.close = append(a.close, theMetrics().books.add(acc.book()))
+		a.close = append(a.close, theMetrics().books.add(acc.book()), live.add(name, acc.api(a.logger)))
 		a.stopAsk = append(a.stopAsk, acc.courier.Inquire(acc.gateway), watchKeys(acc))
 		if acc.SellerID == "" {
 			a.logger.Warn("no seller_id is configured: the seller of a payment is recorded, not checked",

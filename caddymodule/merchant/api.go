@@ -29,14 +29,13 @@ type API struct {
 
 // ServeHTTP answers every call: with JSON, or with a problem document.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	t, args, err := find(r.Method, r.URL.EscapedPath())
 	if err != nil {
 		a.fail(w, err)
 		return
 	}
 	if t.raw != nil {
+		guard(w)
 		t.raw(a, w, r)
 		return
 	}
@@ -45,7 +44,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, err)
 		return
 	}
-	a.write(w, "application/json", reply.status, reply.body)
+	write(w, "application/json", reply.status, reply.body)
 }
 
 // reply is what a call is answered with.
@@ -56,10 +55,16 @@ type reply struct {
 
 func ok(body any) (reply, error) { return reply{http.StatusOK, body}, nil }
 
-func (a *API) write(w http.ResponseWriter, mediaType string, status int, body any) {
+// guard says that an answer is for its caller alone, and what its text is.
+func guard(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+}
+
+func write(w http.ResponseWriter, mediaType string, status int, body any) {
+	guard(w)
 	text, err := json.Marshal(body)
 	if err != nil { // the types of this package can all be written
-		a.Logger.Error("cannot write an answer", zap.Error(err))
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
@@ -74,7 +79,7 @@ func (a *API) fail(w http.ResponseWriter, err error) {
 	if p.Status >= http.StatusInternalServerError {
 		a.Logger.Warn("a call of the merchant API has failed", zap.String("problem", p.slug), zap.Error(err))
 	}
-	p.write(a, w)
+	refuse(w, p)
 }
 
 // key names an order of this account.

@@ -55,6 +55,7 @@ type kind struct {
 var (
 	unauthorized     = kind{"unauthorized", "A token is needed", http.StatusUnauthorized}
 	notFound         = kind{"not-found", "No such path", http.StatusNotFound}
+	noAccount        = kind{"no-account", "No such account", http.StatusNotFound}
 	methodNotAllowed = kind{"method-not-allowed", "The path does not take this method", http.StatusMethodNotAllowed}
 	invalidParameter = kind{"invalid-parameter", "A parameter of the query is not valid", http.StatusBadRequest}
 	malformedBody    = kind{"malformed-body", "The body is not the JSON object that it should be", http.StatusBadRequest}
@@ -103,14 +104,15 @@ func (p *Problem) because(err error) *Problem {
 	return p
 }
 
-func (p *Problem) write(a *API, w http.ResponseWriter) {
+// refuse answers with a problem document.
+func refuse(w http.ResponseWriter, p *Problem) {
 	if p.allow != "" {
 		w.Header().Set("Allow", p.allow)
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	a.write(w, "application/problem+json", p.Status, p)
+	write(w, "application/problem+json", p.Status, p)
 }
 
 // known are errors whose own text tells a caller enough.
