@@ -17,6 +17,10 @@ var (
 	// ErrUnknown: whether the call did anything is not known (time-out, an answer
 	// that cannot be believed, Alipay's own 20000). Ask again later.
 	ErrUnknown = errors.New("the result at Alipay is not known")
+
+	// ErrForeign is wrapped beside ErrUnknown if an answer came that is signed, but
+	// not by the configured key of Alipay.
+	ErrForeign = errors.New("the answer is not signed by the configured key of Alipay")
 )
 
 // GatewayError is an error that the gateway answered. Code and SubCode are of

@@ -69,7 +69,7 @@ func (v *Verifier) readAnswer(method string, body []byte) (answer, error) {
 		return a, nil
 	}
 	if !a.signed && !v.verifyAnswer(content, root.text("sign"), root.text("alipay_cert_sn")) {
-		return answer{}, unknown("the answer is not signed by the configured key of Alipay")
+		return answer{}, fmt.Errorf("%w: %w", ErrUnknown, ErrForeign)
 	}
 	a.signed = true
 	return a, nil
