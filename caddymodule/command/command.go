@@ -60,7 +60,7 @@ func (t *tool) build(cmd *cobra.Command) {
 	cmd.PersistentFlags().Bool("text", false, t.lang.Say("Print text for people, as is done on a terminal", "输出便于阅读的文本（输出是终端时即如此）"))
 	cmd.MarkFlagsMutuallyExclusive("json", "text")
 	cmd.AddCommand(
-		t.keygen(),
+		t.keygen(), t.doctor(),
 	)
 }
 

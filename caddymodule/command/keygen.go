@@ -32,14 +32,12 @@ func (t *tool) keygen() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen [--dir <folder>] [--bits 2048|3072|4096] [--force]",
 		Short: t.lang.Say("Makes the app's key pair and says what to do with it", "生成应用密钥对，并说明如何使用"),
-		Long: t.lang.Say(`
-Makes an RSA key pair for an app at Alipay's open platform: the private key stays
+		Long: t.lang.Say(`Makes an RSA key pair for an app at Alipay's open platform: the private key stays
 here (PKCS#8, mode 0600), the public key goes to Alipay's console as one line.
 
 A pair that is there already is never replaced, save with --force, and then the old
 files are kept beside the new ones under a name that ends in the time.
-`, `
-为支付宝开放平台的应用生成 RSA 密钥对：私钥留在本机（PKCS#8，权限 0600），公钥以单行形式
+`, `为支付宝开放平台的应用生成 RSA 密钥对：私钥留在本机（PKCS#8，权限 0600），公钥以单行形式
 粘贴到支付宝控制台。
 
 已有的密钥不会被覆盖；使用 --force 时旧文件会改名（以时间结尾）保留在原处。

@@ -10,7 +10,7 @@ import (
 
 // holding is an entry about a held statement.
 func (e *Entry) holding(l lang.Lang) string {
-	id := plain(e.HeldID)
+	id := lang.Plain(e.HeldID)
 	switch e.Kind {
 	case KindHeld:
 		return l.Say("held for a person as %s, because %s: %s%s", "已挂起待人工处理（%s），因为%s：%s%s",
@@ -23,14 +23,14 @@ func (e *Entry) holding(l lang.Lang) string {
 	}
 	if e.Decision == trade.DecideRefund {
 		return l.Say("held %s: its refund %s has not succeeded yet; decide again with: caddy alipay held refund %s",
-			"挂起项 %s：退款 %s 尚未成功；可再次执行：caddy alipay held refund %s", id, plain(e.RequestNo), id)
+			"挂起项 %s：退款 %s 尚未成功；可再次执行：caddy alipay held refund %s", id, lang.Plain(e.RequestNo), id)
 	}
 	return l.Say("held %s waits for a person (%s); decide with: caddy alipay held accept|refund|dismiss %s",
 		"挂起项 %s 等待人工处理（%s）；请执行：caddy alipay held accept|refund|dismiss %s", id, ReasonWords(l, trade.Reason(e.Reason)), id)
 }
 
 func (e *Entry) decided(l lang.Lang) string {
-	id := plain(e.HeldID)
+	id := lang.Plain(e.HeldID)
 	switch e.Decision {
 	case trade.DecideAccept:
 		return l.Say("a person accepted held %s", "人工决定：接受挂起项 %s", id)
@@ -38,9 +38,9 @@ func (e *Entry) decided(l lang.Lang) string {
 		return l.Say("a person dismissed held %s", "人工决定：忽略挂起项 %s", id)
 	case trade.DecideRefund:
 		return l.Say("a person had held %s refunded under %s: %s", "人工决定：退款挂起项 %s，退款号 %s：%s",
-			id, plain(e.RequestNo), OutcomeWords(l, e.Reason))
+			id, lang.Plain(e.RequestNo), OutcomeWords(l, e.Reason))
 	}
-	return plain(string(e.Decision)) + " " + id
+	return lang.Plain(string(e.Decision)) + " " + id
 }
 
 // OutcomeWords is how a refund has ended; a word that is no outcome is Alipay's
@@ -54,7 +54,7 @@ func OutcomeWords(l lang.Lang, outcome string) string {
 	case trade.RefundUnknown:
 		return l.Say("not known yet", "结果未知")
 	}
-	return l.Say("failed, ", "失败，") + plain(outcome)
+	return l.Say("failed, ", "失败，") + lang.Plain(outcome)
 }
 
 // ReasonWords says why a statement is held.
@@ -81,5 +81,5 @@ func ReasonWords(l lang.Lang, r trade.Reason) string {
 	case trade.ReasonIncomplete:
 		return l.Say("the statement lacks what it should say", "凭据内容不完整")
 	}
-	return plain(string(r))
+	return lang.Plain(string(r))
 }

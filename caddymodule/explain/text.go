@@ -81,19 +81,5 @@ func statusWords(l lang.Lang, s trade.Status) string {
 	case trade.StatusClosed:
 		return l.Say("closed unpaid (TRADE_CLOSED)", "未付款交易关闭（TRADE_CLOSED）")
 	}
-	return plain(string(s))
-}
-
-// plain makes a text from outside fit for a terminal: one line, and no character
-// that is not seen as what it is.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r < ' ', r >= 0x7f && r < 0xa0: // control characters
-			return ' '
-		case r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f, r == 0xfeff:
-			return -1 // invisible, or turning the direction
-		}
-		return r
-	}, s)
+	return lang.Plain(string(s))
 }

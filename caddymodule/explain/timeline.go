@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/lang"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
@@ -41,7 +42,7 @@ func Order(h ledger.History) Report {
 // is printed there, too.
 func harmless(entries []Entry) []Entry {
 	for i := range entries {
-		entries[i].Reason = plain(entries[i].Reason)
+		entries[i].Reason = lang.Plain(entries[i].Reason)
 	}
 	return entries
 }

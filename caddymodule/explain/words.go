@@ -33,7 +33,7 @@ func (e *Entry) Words(l lang.Lang) string {
 }
 
 func (e *Entry) sent(l lang.Lang) string {
-	text := l.Say("the buyer was sent to the cashier (%s), ¥%s", "买家被送往收银台（%s），¥%s", plain(e.Channel), e.Amount)
+	text := l.Say("the buyer was sent to the cashier (%s), ¥%s", "买家被送往收银台（%s），¥%s", lang.Plain(e.Channel), e.Amount)
 	if e.Count > 1 {
 		text += l.Say(" (%d times with these terms)", "（相同条件共 %d 次）", e.Count)
 	}
@@ -55,14 +55,14 @@ func (e *Entry) speaker(l lang.Lang) string {
 	case trade.SourceBill:
 		return l.Say("Alipay's bill says: ", "支付宝账单：")
 	}
-	return plain(string(e.Source)) + ": "
+	return lang.Plain(string(e.Source)) + ": "
 }
 
 // says is what the statement states.
 func (e *Entry) says(l lang.Lang) string {
 	number := ""
 	if e.RequestNo != "" {
-		number = l.Say(" (refund %s)", "（退款号 %s）", plain(e.RequestNo))
+		number = l.Say(" (refund %s)", "（退款号 %s）", lang.Plain(e.RequestNo))
 	}
 	switch {
 	case e.Refund > 0:
@@ -80,9 +80,9 @@ func (e *Entry) says(l lang.Lang) string {
 func (e *Entry) refused(l lang.Lang) string {
 	if e.Count > 1 {
 		return l.Say("the shop did not accept event %d, %d times from here on; the last time: %s",
-			"商城未接受事件 %d，自此共 %d 次；最后一次：%s", e.Sequence, e.Count, plain(e.Reason))
+			"商城未接受事件 %d，自此共 %d 次；最后一次：%s", e.Sequence, e.Count, lang.Plain(e.Reason))
 	}
-	return l.Say("the shop did not accept event %d: %s", "商城未接受事件 %d：%s", e.Sequence, plain(e.Reason))
+	return l.Say("the shop did not accept event %d: %s", "商城未接受事件 %d：%s", e.Sequence, lang.Plain(e.Reason))
 }
 
 func (e *Entry) accepted(l lang.Lang) string {
@@ -97,16 +97,16 @@ func (e *Entry) accepted(l lang.Lang) string {
 }
 
 func (e *Entry) refund(l lang.Lang) string {
-	number := plain(e.RequestNo)
+	number := lang.Plain(e.RequestNo)
 	switch e.Kind {
 	case KindRefundSucceeded:
 		return l.Say("refund %s of ¥%s succeeded", "退款 %s（¥%s）成功", number, e.Amount)
 	case KindRefundFailed:
-		return l.Say("refund %s of ¥%s failed: %s", "退款 %s（¥%s）失败：%s", number, e.Amount, plain(e.Reason))
+		return l.Say("refund %s of ¥%s failed: %s", "退款 %s（¥%s）失败：%s", number, e.Amount, lang.Plain(e.Reason))
 	}
 	text := l.Say("a refund was asked for: ¥%s under %s", "申请退款 ¥%s，退款号 %s", e.Amount, number)
 	if e.Reason != "" {
-		text += l.Say(" (%s)", "（%s）", plain(e.Reason))
+		text += l.Say(" (%s)", "（%s）", lang.Plain(e.Reason))
 	}
 	return text
 }
@@ -122,14 +122,14 @@ func (e *Entry) upcoming(l lang.Lang) string {
 		return l.Say("the shop is told of event %d, %s, at %s", "将于 %[3]s 通知商城事件 %[1]d，%[2]s", e.Sequence, eventWords(l, e.Event), moment(e.At))
 	case KindDead:
 		return l.Say("event %d, %s, was given up; have it told again with: caddy alipay redeliver %s",
-			"事件 %d，%s，已停止重试；可用此命令重新通知：caddy alipay redeliver %s", e.Sequence, eventWords(l, e.Event), plain(e.EventID))
+			"事件 %d，%s，已停止重试；可用此命令重新通知：caddy alipay redeliver %s", e.Sequence, eventWords(l, e.Event), lang.Plain(e.EventID))
 	case KindAsk:
 		return l.Say("Alipay is asked about the order at %s", "将于 %s 向支付宝查询该订单", moment(e.At))
 	case KindAskRefund:
 		return l.Say("whether refund %s of ¥%s was made is not known; Alipay is asked at %s",
-			"退款 %s（¥%s）是否成功尚不确定；将于 %s 查询支付宝", plain(e.RequestNo), e.Amount, moment(e.At))
+			"退款 %s（¥%s）是否成功尚不确定；将于 %s 查询支付宝", lang.Plain(e.RequestNo), e.Amount, moment(e.At))
 	}
-	return plain(string(e.Kind))
+	return lang.Plain(string(e.Kind))
 }
 
 func eventWords(l lang.Lang, t trade.EventType) string {
@@ -143,5 +143,5 @@ func eventWords(l lang.Lang, t trade.EventType) string {
 	case trade.EventRefund:
 		return l.Say("refund.succeeded", "refund.succeeded（退款成功）")
 	}
-	return plain(string(t))
+	return lang.Plain(string(t))
 }

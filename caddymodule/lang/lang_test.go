@@ -42,3 +42,16 @@ func TestSay(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"茶叶 tea":                      "茶叶 tea",
+		"a\x1b[2Jb\r\nc\td\x00\x7f":   "a [2Jb  c d  ",
+		"x\u202ey\u200bz\u009b\ufeff": "xyz ",
+	} {
+		if got := Plain(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
