@@ -108,8 +108,10 @@ type Ledger interface {
 	// Decide takes a person's decision about a held item (trade.Settle) and stores
 	// it with the record and the events that it caused, in one transaction.
 	// Besides ErrUnavailable and ErrNotFound it fails with trade.ErrDecided,
-	// ErrNotAcceptable, ErrNoMoney or ErrNeedsSite, and has then no effect.
-	// Evidence with the digest of a decided item is a repeat, and holds nothing.
+	// ErrNotAcceptable, ErrNoMoney, ErrOwnTrade, ErrNeedsSite or ErrNoDecision, and
+	// has then no effect. Evidence that a decision has answered (trade.Held.Answers)
+	// is a repeat: it is neither folded nor held, whatever it would do to the order
+	// now; while its item waits for the outcome of a refund, the repeat names it.
 	Decide(ctx context.Context, id string, d trade.Decision) (trade.Decided, error)
 
 	// Setting is a value kept with the ledger (keys, above all), or ErrNotFound.
@@ -142,7 +144,8 @@ type Outcome struct {
 }
 
 // History is how an order came to be as it is. Its evidence comes without the raw
-// messages.
+// messages; of a statement a ledger may keep no more than a timeline shows: source,
+// status, sums, a refund's number, and when it arrived.
 type History struct {
 	Order    trade.Order
 	Evidence []trade.Evidence // that has changed the order, in the order of arrival
@@ -269,8 +272,10 @@ type Totals struct {
 	DeadEvents        int       // given up by the courier
 	UndeliveredSince  time.Time // when the oldest of them was caused; zero if there is none
 
-	HeldItems int          // that wait for a person
-	HeldSince time.Time    // the oldest of them; zero if there is none
-	HeldPaid  trade.Amount // what buyers have paid by them
-	Unknown   int          // refunds whose outcome is unknown
+	HeldItems int       // that wait for a person
+	HeldSince time.Time // the oldest of them; zero if there is none
+	// HeldPaid is what buyers have paid by them (trade.Held.Pays): each trade once,
+	// and none by which its order is paid.
+	HeldPaid trade.Amount
+	Unknown  int // refunds whose outcome is unknown
 }

@@ -78,5 +78,8 @@ func (e *Evidence) Digest() string {
 	binary.BigEndian.PutUint64(sums[:8], uint64(e.Total))
 	binary.BigEndian.PutUint64(sums[8:], uint64(e.Refunded))
 	h.Write(sums[:])
+	if e.RefundAmount != 0 {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(e.RefundAmount)))
+	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

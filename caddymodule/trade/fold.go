@@ -25,17 +25,18 @@ type Result struct {
 //
 // A zero Order stands for an order that was never sent to the cashier.
 func Fold(o Order, e Evidence) Result {
+	stated := e
 	if e.Refunded == 0 && e.RefundAmount > 0 {
 		e.Refunded = o.endsAt(e.RefundRequestNo, e.RefundAmount)
 	}
 	if reason := misfit(&o, &e); reason != "" {
-		return hold(o, e, reason, false)
+		return hold(o, stated, reason, false)
 	}
-	if e.Source == SourceQuery && !e.proves() && ignorable(&o, &e) {
+	if ignorable(&o, &e) {
 		return Result{Order: o}
 	}
 	if reason := contradiction(&o, &e); reason != "" {
-		return hold(o, e, reason, true)
+		return hold(o, stated, reason, true)
 	}
 	next := learn(o, &e)
 	events := caused(&o, &next, &e)
@@ -44,7 +45,7 @@ func Fold(o Order, e Evidence) Result {
 		return Result{Order: o}
 	}
 	if o.Contradicted && len(events) > 0 {
-		return hold(o, e, ReasonContradicted, false)
+		return hold(o, stated, ReasonContradicted, false)
 	}
 	next.UpdatedAt = later(o.UpdatedAt, e.ReceivedAt)
 	next.plan(events, e.ReceivedAt)
@@ -75,10 +76,19 @@ func misfit(o *Order, e *Evidence) Reason {
 	return ""
 }
 
-// ignorable tells query answers that say nothing new about money: the state of
-// a trade opened at an older price, and the bare TRADE_CLOSED of a trade whose
-// full refund is known (not every answer carries send_pay_date).
+// ignorable tells statements that say nothing new about money: in a query's answer
+// the state of a trade opened at an older price, and the bare TRADE_CLOSED of a
+// trade whose full refund is known (not every answer carries send_pay_date); and
+// an unpaid end that a person has overruled by accepting the payment.
 func ignorable(o *Order, e *Evidence) bool {
+	switch {
+	case e.proves():
+		return false
+	case e.endsUnpaid() && o.Paid && !o.ClosedAt.IsZero():
+		return true
+	case e.Source != SourceQuery:
+		return false
+	}
 	return e.Total != o.Total || e.Status == StatusClosed && o.Paid && o.Status() == StatusClosed
 }
 

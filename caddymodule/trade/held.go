@@ -76,6 +76,7 @@ var (
 	ErrNotAcceptable = errors.New("this statement cannot be accepted: it contradicts what the shop was told; refund or dismiss it")
 	ErrNoMoney       = errors.New("this statement is about no payment; there is nothing to refund")
 	ErrOwnTrade      = errors.New("the order itself is paid by this trade; refund the order, and dismiss this")
+	ErrNoDecision    = errors.New("a decision is one of accept, refund and dismiss")
 	ErrNeedsSite     = errors.New("this order was never sent to the cashier; say for which site's public_url it is accepted")
 )
 
@@ -94,9 +95,17 @@ type Decided struct {
 // contradictions are still undecided.
 func Settle(o Order, h Held, d Decision, others bool) (Decided, error) {
 	was := h.Decision
+	switch d.Word {
+	case DecideAccept, DecideRefund, DecideDismiss:
+	default:
+		return Decided{}, ErrNoDecision
+	}
 	switch {
 	case was.Word == DecideNone, was.Word == DecideRefund && was.Outcome == RefundFailed:
 	case was.Word == DecideRefund && d.Word == DecideRefund:
+		if was.RequestNo != d.RequestNo && d.Outcome != RefundUnknown {
+			return Decided{}, ErrDecided // the outcome of some other refund
+		}
 		if was.Outcome == d.Outcome || was.Outcome == RefundSucceeded {
 			return Decided{Result: Result{Order: o}, Item: h}, nil
 		}
@@ -120,16 +129,49 @@ func Settle(o Order, h Held, d Decision, others bool) (Decided, error) {
 		r, err := accept(freed, h, d)
 		return Decided{Result: r, Item: h, News: true}, err
 	}
-	if freed.Contradicted != o.Contradicted {
-		freed.UpdatedAt = later(o.UpdatedAt, d.At)
+	changed := freed.Contradicted != o.Contradicted
+	if changed {
 		freed.Revive(d.At)
 	}
-	return Decided{Result: Result{Order: freed, Changed: freed.Contradicted != o.Contradicted}, Item: h, News: true}, nil
+	if h.Reason == ReasonClosedAfterPay && o.Paid && o.ClosedAt.IsZero() {
+		freed.overrule(earliest(h.Evidence.ClosedAt, d.At))
+		changed = true
+	}
+	if changed {
+		freed.UpdatedAt = later(o.UpdatedAt, d.At)
+	}
+	return Decided{Result: Result{Order: freed, Changed: changed}, Item: h, News: true}, nil
+}
+
+// overrule notes that a person lets the payment stand against an unpaid end: by
+// its time that end stays known, so that its next statement is no contradiction.
+func (o *Order) overrule(closedAt time.Time) {
+	o.ClosedAt, o.Closed = closedAt, false
 }
 
 // Contradicts reports whether the statement marks its order as contradicted.
 func (h *Held) Contradicts() bool {
 	return h.Reason == ReasonPaidAfterClose || h.Reason == ReasonClosedAfterPay || h.Reason == ReasonSecondTrade
+}
+
+// Answers reports whether a person's decision has answered e, too, which is about
+// the same order: then e is a repeat, whatever it would do to the order now. That
+// is the case if it states the very same, and if it goes on about a trade that is
+// not the one by which the order o is paid and that a person has decided to refund
+// in full, or to leave beside the order: its refund and its end are no news.
+func (h *Held) Answers(o *Order, e *Evidence) bool {
+	d, mine := &h.Decision, &h.Evidence
+	switch {
+	case d.Word == DecideNone:
+		return false
+	case h.ID == e.Digest():
+		return true
+	case mine.TradeNo == "" || mine.TradeNo != e.TradeNo || o.Paid && o.TradeNo == e.TradeNo:
+		return false
+	case d.Word == DecideRefund:
+		return d.Outcome != RefundFailed
+	}
+	return d.Word == DecideDismiss && h.Contradicts() && mine.proves()
 }
 
 // Waits reports whether the statement waits for a person, or for the outcome of
@@ -159,21 +201,14 @@ func accept(o Order, h Held, d Decision) (Result, error) {
 		}
 		if !o.Exists() {
 			o.AppID, o.OutTradeNo, o.CreatedAt = e.AppID, e.OutTradeNo, d.At
-			o.Attempts = []Attempt{{Total: e.Total, PublicURL: d.PublicURL, Channel: "unknown", At: d.At, Count: 1}}
+			o.Attempts = []Attempt{{PublicURL: d.PublicURL, Channel: "unknown", Count: 1}}
 		}
 	case ReasonSeller, ReasonAmount, ReasonOlderPrice, ReasonPaidAfterClose, ReasonContradicted:
 	default:
 		return Result{}, ErrNotAcceptable
 	}
-	if a := o.Latest(); h.Reason != ReasonContradicted {
-		// what was accepted are the terms from now on, or its next notice would be held
-		a.Total, a.At = e.Total, d.At
-		if e.SellerID != "" {
-			a.SellerID = e.SellerID
-		}
-		o.Attempts = append(slices.Clone(o.Attempts[max(0, len(o.Attempts)-maxAttempts+1):]), a)
-		o.Total = e.Total
-		o.Closed = false
+	if h.Reason != ReasonContradicted {
+		o.takeTerms(&e, d.At)
 	}
 	e.ReceivedAt = d.At
 	r := Fold(o, e)
@@ -182,4 +217,23 @@ func accept(o Order, h Held, d Decision) (Result, error) {
 	}
 	r.Changed = true
 	return r, nil
+}
+
+// takeTerms makes those of an accepted payment the terms from now on, or its next
+// notice would be held.
+func (o *Order) takeTerms(e *Evidence, at time.Time) {
+	a := o.Latest()
+	o.Attempts = slices.Clone(o.Attempts)
+	if a.Total == 0 { // made for this payment
+		o.Attempts = nil
+	}
+	a.Total, a.At = e.Total, at
+	if e.SellerID != "" {
+		a.SellerID = e.SellerID
+	}
+	o.Attempts = append(o.Attempts[max(0, len(o.Attempts)-maxAttempts+1):], a)
+	o.Total = e.Total
+	if o.Closed {
+		o.overrule(earliest(o.ClosedAt, at))
+	}
 }

@@ -108,17 +108,36 @@ func (g *group) hold(h trade.Held) (place uint64) {
 	return place
 }
 
-// decided is the held item with the digest of e, if a person has decided on it:
-// then e is a repeat, whatever it would do to its order now.
-func (g *group) decided(e *trade.Evidence) (*heldEntry, error) {
+// answering is the held item whose decision has answered e (trade.Held.Answers);
+// nil if there is none.
+func (g *group) answering(o *trade.Order, e *trade.Evidence) (answer *heldEntry, err error) {
 	if !g.ledger.decided.Load() {
 		return nil, nil
 	}
-	h, err := g.held(e.Digest())
-	if err != nil || h == nil || h.Decision.Word == trade.DecideNone {
+	k := trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo}
+	if err := g.readHeld(k); err != nil {
 		return nil, err
 	}
-	return h, nil
+	digest := e.Digest()
+	for _, h := range g.items {
+		if keyOf(&h.Held) == k && h.Answers(o, e) && (answer == nil || h.ID == digest || answer.ID != digest && h.id < answer.id) {
+			answer = h
+		}
+	}
+	return answer, nil
+}
+
+// readHeld has the group hold all that was held about an order.
+func (g *group) readHeld(k trade.Key) error {
+	for h, err := range g.heldAbout(k) {
+		if err != nil {
+			return err
+		}
+		if g.items[h.ID] == nil {
+			g.keepItem(&heldEntry{heldRecord: h, waited: h.Waits()})
+		}
+	}
+	return nil
 }
 
 // repeatOf is the outcome of evidence that a decided item has answered.
@@ -190,13 +209,8 @@ func (g *group) decide(id string, d trade.Decision) (trade.Decided, error) {
 // of h wait.
 func (g *group) otherContradictions(h *heldEntry) (bool, error) {
 	k := keyOf(&h.Held)
-	for other, err := range g.heldAbout(k) {
-		if err != nil {
-			return false, err
-		}
-		if g.items[other.ID] == nil {
-			g.keepItem(&heldEntry{heldRecord: other, waited: other.Waits()})
-		}
+	if err := g.readHeld(k); err != nil {
+		return false, err
 	}
 	for _, other := range g.items {
 		if other != h && keyOf(&other.Held) == k && other.Contradicts() && other.Waits() {

@@ -118,13 +118,12 @@ func (l *Ledger) recordIfKnown(ctx context.Context, e *trade.Evidence) (out ledg
 			return nil
 		}
 		if f.Held != nil {
+			if l.decided.Load() {
+				return nil // the committer looks whether that answers it
+			}
 			known, found, err := v.heldByDigest(f.Held.ID)
 			if err != nil || !found {
 				return err
-			}
-			if known.Decision.Word != trade.DecideNone {
-				out = repeatOf(given(r.Order), &known.Held)
-				return nil
 			}
 			f.Held = &known.Held
 		}
@@ -140,11 +139,12 @@ func (g *group) record(e *trade.Evidence) (ledger.Outcome, error) {
 	if err != nil {
 		return ledger.Outcome{}, err
 	}
-	if h, err := g.decided(e); err != nil || h != nil {
-		if err != nil {
-			return ledger.Outcome{}, err
-		}
-		return repeatOf(order.Order, h.given()), nil
+	answer, err := g.answering(&order.Order, e)
+	if err != nil {
+		return ledger.Outcome{}, err
+	}
+	if answer != nil {
+		return repeatOf(order.Order, answer.given()), nil
 	}
 	f := trade.Fold(order.Order, *e)
 	isNew := f.Changed

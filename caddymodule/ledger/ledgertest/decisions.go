@@ -129,7 +129,7 @@ func dismissing(s *subject) {
 	if list := s.undelivered(k); len(list) != 1 || !s.order(k).Contradicted {
 		s.Fatalf("contradicted: %+v", list)
 	}
-	if r := s.decide(first, deciding(trade.DecideDismiss)); !r.News || !r.Order.Contradicted || r.Changed {
+	if r := s.decide(first, deciding(trade.DecideDismiss)); !r.News || !r.Order.Contradicted || len(r.Events) > 0 {
 		s.Fatalf("with one of two dismissed: %+v", r)
 	}
 	r := s.decide(other, deciding(trade.DecideDismiss))
@@ -193,6 +193,44 @@ func refundingHeld(s *subject) {
 	}
 }
 
+// decisionsReachOn: what goes on about a decided trade is no news, and marks no
+// order again.
+func decisionsReachOn(s *subject) {
+	refundedTrade, left := s.paid("A"), s.paid("B")
+	second := s.record(says(refundedTrade, trade.StatusSuccess, tradeNo("T2"))).Held.ID
+	d := deciding(trade.DecideRefund)
+	s.decide(second, d)
+	d.Outcome = trade.RefundSucceeded
+	s.decide(second, d)
+	s.decide(s.record(says(left, trade.StatusSuccess, tradeNo("T2"))).Held.ID, deciding(trade.DecideDismiss))
+
+	closedLate := order("C")
+	s.attempt(closedLate)
+	s.record(says(closedLate, trade.StatusClosed))
+	s.decide(s.record(says(closedLate, trade.StatusSuccess)).Held.ID, deciding(trade.DecideAccept))
+	closedTwice := s.paid("D")
+	s.decide(s.record(says(closedTwice, trade.StatusClosed)).Held.ID, deciding(trade.DecideDismiss))
+
+	s.reopen()
+	events := len(s.events())
+	for _, e := range []trade.Evidence{
+		says(refundedTrade, trade.StatusClosed, tradeNo("T2"), refunded(8888, "H1")), says(refundedTrade, trade.StatusFinished, tradeNo("T2")),
+		says(left, trade.StatusFinished, tradeNo("T2")), says(closedLate, trade.StatusClosed),
+		says(closedTwice, trade.StatusClosed, source(trade.SourceQuery), func(e *trade.Evidence) { e.SellerID = "" }),
+	} {
+		if out := s.record(e); !out.Repeat || out.Held != nil || out.Order.Contradicted || !out.Order.Paid {
+			s.Errorf("%s of %s of %s: %+v", e.Status, e.TradeNo, e.OutTradeNo, out)
+		}
+	}
+	if n := len(s.events()); n != events || len(s.held()) > 0 {
+		s.Errorf("%d events after %d, held %+v", n, events, s.held())
+	}
+	// another trade is news
+	if out := s.record(says(refundedTrade, trade.StatusSuccess, tradeNo("T3"))); out.Held == nil || !out.Order.Contradicted {
+		s.Errorf("a third trade: %+v", out)
+	}
+}
+
 // decisionsAreRefused: the error comes back as it is, and nothing has changed.
 func decisionsAreRefused(s *subject) {
 	k := s.paid("A")
@@ -209,6 +247,8 @@ func decisionsAreRefused(s *subject) {
 		{closed, trade.DecideAccept, trade.ErrNotAcceptable},
 		{closed, trade.DecideRefund, trade.ErrNoMoney},
 		{second, trade.DecideAccept, trade.ErrNotAcceptable},
+		{second, trade.DecideNone, trade.ErrNoDecision},
+		{second, "approve", trade.ErrNoDecision},
 	} {
 		if _, err := s.Decide(s.Context(), tt.id, deciding(tt.word)); !errors.Is(err, tt.want) || errors.Is(err, ledger.ErrUnavailable) {
 			s.Errorf("%s of %q: %v, want %v", tt.word, tt.id, err, tt.want)

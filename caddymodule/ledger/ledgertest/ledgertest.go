@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,10 +31,23 @@ type Harness struct {
 
 // Run runs the suite. open is called for each test, at the same time by several.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	tests := []struct {
-		name string
-		run  func(*subject)
-	}{
+	for _, tt := range slices.Concat(recordTests(), merchantTests(), wholeTests()) {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := open(t)
+			tt.run(&subject{T: t, Ledger: h.Ledger, harness: h})
+		})
+	}
+}
+
+type test struct {
+	name string
+	run  func(*subject)
+}
+
+// recordTests are about orders, evidence and events.
+func recordTests() []test {
+	return []test{
 		{"an attempt makes an order", attemptMakesOrder},
 		{"attempts are remembered", attemptsAreRemembered},
 		{"attempts are refused", attemptsAreRefused},
@@ -53,6 +67,12 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"accepting only raises", acceptingOnlyRaises},
 		{"telling", telling},
 		{"asking", asking},
+	}
+}
+
+// merchantTests are about what a shop's staff and code do.
+func merchantTests() []test {
+	return []test{
 		{"refunding", refunding},
 		{"refunds are refused", refundsAreRefused},
 		{"many refunds at once", manyRefunds},
@@ -62,6 +82,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"accepting other terms", acceptingOtherTerms},
 		{"dismissing what is held", dismissing},
 		{"refunding what is held", refundingHeld},
+		{"decisions reach on", decisionsReachOn},
 		{"decisions are refused", decisionsAreRefused},
 		{"held by app", heldByApp},
 		{"settings", settings},
@@ -71,6 +92,12 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"one event", oneEvent},
 		{"dead events", deadEvents},
 		{"totals", totals},
+	}
+}
+
+// wholeTests are about listings, and about the ledger as a whole.
+func wholeTests() []test {
+	return []test{
 		{"orders are listed", ordersAreListed},
 		{"orders by state and time", ordersByStateAndTime},
 		{"listing while orders come", listingWhileOrdersCome},
@@ -84,13 +111,6 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"many statements at once", manyStatements},
 		{"many orders at once", manyOrders},
 		{"any history", anyHistory},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			h := open(t)
-			tt.run(&subject{T: t, Ledger: h.Ledger, harness: h})
-		})
 	}
 }
 
