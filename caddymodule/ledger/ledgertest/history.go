@@ -16,20 +16,28 @@ import (
 )
 
 // anyHistory compares the ledger with a model in memory that knows nothing but
-// trade.Fold, over histories of any calls. All histories share one ledger, each
+// the pure functions of trade, over histories of any calls. All histories share one ledger, each
 // with an app of its own.
 func anyHistory(s *subject) {
 	apps := 0
 	rapid.Check(s.T, func(t *rapid.T) {
 		apps++
-		m := &model{s: s, app: fmt.Sprintf("app%d", apps), orders: map[trade.Key]*trade.Order{}}
+		m := &model{
+			s: s, app: fmt.Sprintf("app%d", apps), orders: map[trade.Key]*trade.Order{}, told: map[trade.Key][]ledger.Telling{},
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"":            m.check,
 			"attempt":     m.attempt,
 			"record":      m.record,
 			"record too":  m.record,
 			"accept":      m.accept,
+			"refuse":      m.refuse,
+			"intend":      m.intend,
+			"fail":        m.fail,
+			"decide":      m.decide,
 			"list orders": m.listOrders,
+			"totals":      m.checkTotals,
+			"history":     m.checkHistory,
 			"restart": func(t *rapid.T) {
 				if rapid.IntRange(0, 9).Draw(t, "restart") == 0 {
 					s.reopen()
@@ -47,7 +55,8 @@ type model struct {
 	orders map[trade.Key]*trade.Order
 	listed []trade.Key // in the order of creation
 	events []ledger.JournalEntry
-	held   []trade.Held
+	told   map[trade.Key][]ledger.Telling // of accepted events
+	held   []trade.Held                   // decided ones included
 }
 
 func (m *model) now() time.Time {
@@ -93,7 +102,11 @@ func (m *model) statement(t *rapid.T) trade.Evidence {
 	}).Draw(t, "status"))
 	e.Source = rapid.SampledFrom([]trade.Source{trade.SourceNotify, trade.SourceNotify, trade.SourceQuery, trade.SourceBill}).Draw(t, "source")
 	if rapid.IntRange(0, 3).Draw(t, "refund") == 0 {
-		refunded(trade.Amount(rapid.SampledFrom([]int64{1, 500, 8888, 20000}).Draw(t, "sum")), "R")(&e)
+		number := rapid.SampledFrom([]string{"", "R1", "R2", "R3"}).Draw(t, "number")
+		refunded(trade.Amount(rapid.SampledFrom([]int64{1, 500, 8888, 20000}).Draw(t, "sum")), number)(&e)
+		if rapid.IntRange(0, 3).Draw(t, "without a sum") == 0 {
+			e.Refunded, e.RefundAmount = 0, e.Refunded
+		}
 	}
 	if rapid.IntRange(0, 9).Draw(t, "total") == 0 {
 		e.Total = 9999
@@ -111,7 +124,13 @@ func (m *model) record(t *rapid.T) {
 	k := trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo}
 	f := trade.Fold(m.order(k), e)
 	want := ledger.Outcome{Order: f.Order, Events: f.Events, Held: f.Held, Repeat: !f.Changed}
-	if f.Held != nil {
+	if h := m.answer(&e); h != nil {
+		f = trade.Result{Order: m.order(k)}
+		want = ledger.Outcome{Order: f.Order, Repeat: true}
+		if h.Waits() {
+			want.Held = h
+		}
+	} else if f.Held != nil {
 		if i := slices.IndexFunc(m.held, func(h trade.Held) bool { return h.ID == f.Held.ID }); i >= 0 {
 			want.Held = &m.held[i]
 		} else {
@@ -139,7 +158,8 @@ func (m *model) record(t *rapid.T) {
 func (m *model) accept(t *rapid.T) {
 	k := m.key(t)
 	sequence := rapid.IntRange(0, 6).Draw(t, "sequence")
-	err := m.s.Accept(t.Context(), k, sequence, bought)
+	at := m.now()
+	err := m.s.Accept(t.Context(), k, sequence, at)
 	o := m.orders[k]
 	if o == nil {
 		if !errors.Is(err, ledger.ErrNotFound) {
@@ -149,6 +169,18 @@ func (m *model) accept(t *rapid.T) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	m.tell(o, sequence, at)
+}
+
+// tell accepts in the model.
+func (m *model) tell(o *trade.Order, sequence int, at time.Time) {
+	for i := o.Accepted + 1; i <= min(sequence, o.Sequence); i++ {
+		how := ledger.Telling{Sequence: i, AcceptedAt: at}
+		if i == o.Accepted+1 {
+			how.Refusals, how.RefusedSince, how.Refusal = o.Refusals, o.RefusedSince, o.Refusal
+		}
+		m.told[o.Key()] = append(m.told[o.Key()], how)
 	}
 	o.Accept(sequence)
 }
@@ -231,7 +263,9 @@ func (m *model) checkJournal(t *rapid.T) {
 	for i := range m.events {
 		o := m.order(m.events[i].Key)
 		m.events[i].Accepted = m.events[i].Event.Sequence <= o.Accepted
+		m.events[i].Dead = !m.events[i].Accepted && o.Dead()
 	}
 	same(t, "the journal", events, m.events)
-	same(t, "what is held", held, m.held)
+	waiting := slices.DeleteFunc(slices.Clone(m.held), func(h trade.Held) bool { return !h.Waits() })
+	same(t, "what is held", held, waiting)
 }
