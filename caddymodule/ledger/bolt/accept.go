@@ -53,7 +53,8 @@ func (m mark) over(below mark) mark {
 	case m.before != nil:
 		below = m.before.over(below)
 	}
-	m.before = &below
+	first := below // a copy, so that below need not live on
+	m.before = &first
 	return m
 }
 

@@ -222,6 +222,9 @@ func (g *group) otherContradictions(h *heldEntry) (bool, error) {
 
 // saveHeld writes the items that are new or were decided.
 func (g *group) saveHeld() error {
+	if len(g.items) == 0 {
+		return nil
+	}
 	var waiting, about []setChange
 	items, digests := g.tx.Bucket(bucketHeld), g.tx.Bucket(bucketDigest)
 	changed := slices.DeleteFunc(slices.Collect(maps.Values(g.items)), func(h *heldEntry) bool { return !h.changed })
