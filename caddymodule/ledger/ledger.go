@@ -279,3 +279,19 @@ type Totals struct {
 	HeldPaid trade.Amount
 	Unknown  int // refunds whose outcome is unknown
 }
+
+// Shared is what a ledger implements beside Ledger whose records other processes
+// may change.
+type Shared interface {
+	// Watch has changed called, one call at a time, when another process has caused
+	// events or has them told earlier, until stop is called. It may be told late,
+	// twice, or not at all: it only spares waiting.
+	Watch(changed func(Change)) (stop func())
+}
+
+// Change says which order another process has changed. Its zero value says that
+// any may have been.
+type Change struct {
+	Key       trade.Key
+	PublicURL string // the site whose shop is told of its events
+}
