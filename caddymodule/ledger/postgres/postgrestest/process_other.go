@@ -1,0 +1,30 @@
+// Copyright the caddy-alipay authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package postgrestest
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+func unprivileged() (*syscall.SysProcAttr, error) { return nil, nil }
+
+func (s *Server) chown(string) error { return nil }
+
+func startBound(cmd *exec.Cmd, ended chan<- struct{}) error {
+	err := cmd.Start()
+	if err == nil {
+		go func() {
+			_ = cmd.Wait() // a server that a test kills has no other end
+			close(ended)
+		}()
+	}
+	return err
+}
+
+// descendants: elsewhere the server's processes see for themselves that their
+// postmaster is gone.
+func descendants(int) []int { return nil }
