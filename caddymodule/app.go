@@ -14,9 +14,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	// the default ledger and the sources of orders that need no further library
-	// come with the module
+	// the ledgers, and the sources of orders that need no further library, come
+	// with the module
 	_ "github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/bolt"
+	_ "github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/postgres"
 	_ "github.com/caddy-alipay/caddy-alipay/caddymodule/orders/token"
 )
 

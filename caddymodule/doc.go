@@ -9,6 +9,6 @@
 //	Alipay ─── /pay/notify > Handler.serveNotify ─> verify ──> courier.Record ──> courier.Deliver ──> "success"
 //	anything else ─────────> shop.Strip ──────────────────────────────────> the site's next handlers
 //
-// The modules are alipay (the app), http.handlers.alipay, alipay.ledger.bolt and
-// alipay.orders.lookup.
+// The modules are alipay (the app), http.handlers.alipay, alipay.ledger.bolt,
+// alipay.ledger.postgres and alipay.orders.lookup.
 package caddymodule
