@@ -84,6 +84,14 @@ func (s *counter) seen() int {
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
+	o := newOfficeFor(t)
+	t.Cleanup(o.end)
+	return o
+}
+
+// newOfficeFor is newOffice for who ends it himself.
+func newOfficeFor(t *testing.T) *office {
+	t.Helper()
 	o := &office{t: t, now: start, shop: &counter{status: http.StatusOK}}
 	var err error
 	if o.ledger, err = bolt.Open(filepath.Join(t.TempDir(), "ledger.db"), bolt.Options{}); err != nil {
@@ -93,18 +101,19 @@ func newOffice(t *testing.T) *office {
 	o.site = &shop.Shop{Handler: o.shop, PublicURL: u, NotifyPath: "/pay/notify", Timeout: 30 * time.Second}
 	o.c = New(o.ledger, "", o.clock)
 	o.close = o.c.Open(o.site)
-	t.Cleanup(func() {
-		o.close()
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		if err := o.c.Wait(ctx); err != nil {
-			t.Error("the courier's work did not end: ", err)
-		}
-		if err := o.ledger.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	return o
+}
+
+func (o *office) end() {
+	o.close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := o.c.Wait(ctx); err != nil {
+		o.t.Error("the courier's work did not end: ", err)
+	}
+	if err := o.ledger.Close(); err != nil {
+		o.t.Error(err)
+	}
 }
 
 func (o *office) clock() time.Time {
@@ -123,10 +132,9 @@ func (o *office) pass(d time.Duration) {
 		l.poke()
 	}
 	o.c.mu.Unlock()
-	select {
-	case o.c.askers.wake <- struct{}{}:
-	default:
-	}
+	poke(o.c.askers.wake)
+	poke(o.c.refunders.wake)
+	poke(o.c.refunders.held.wake)
 }
 
 func (o *office) attempt(appID, no string, expires time.Duration) trade.Key {

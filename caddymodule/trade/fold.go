@@ -27,7 +27,7 @@ type Result struct {
 func Fold(o Order, e Evidence) Result {
 	stated := e
 	if e.Refunded == 0 && e.RefundAmount > 0 {
-		e.Refunded = o.endsAt(e.RefundRequestNo, e.RefundAmount)
+		e.Refunded = o.endsAt(&e)
 	}
 	if reason := misfit(&o, &e); reason != "" {
 		return hold(o, stated, reason, false)

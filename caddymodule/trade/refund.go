@@ -162,29 +162,26 @@ func (o *Order) refundNamed(requestNo string) bool {
 }
 
 // endsAt is the sum at which a refund ends of which only its own amount was
-// stated (alipay.trade.fastpay.refund.query names no sum).
-func (o *Order) endsAt(requestNo string, amount Amount) Amount {
-	var before Amount
-	unnamed := Amount(0)
+// stated (alipay.trade.fastpay.refund.query names no sum): its amount and what was
+// refunded earlier, by Alipay's clock. Where that is not certain, because somebody
+// refunds by hand in the same second, it is the smaller sum: joinRefund raises it
+// when the sum is stated.
+func (o *Order) endsAt(e *Evidence) Amount {
+	var before, earlier Amount
 	for _, r := range o.Refunds {
 		switch {
-		case r.RequestNo == requestNo:
+		case r.RequestNo == e.RefundRequestNo:
 			return r.Sum
-		case r.RequestNo == "" && r.Sum-before == amount && unnamed == 0:
-			unnamed = r.Sum
+		case r.RequestNo == "" && r.Sum-before == e.RefundAmount:
+			return r.Sum
 		}
-		before = r.Sum
+		if before = r.Sum; r.At.Truncate(time.Second).Before(e.RefundedAt.Truncate(time.Second)) {
+			earlier = r.Sum
+		}
 	}
-	switch {
-	case unnamed != 0:
-		return unnamed
-	case before+amount <= o.Total:
-		return before + amount
-	}
-	// it is part of what is known as refunded already, of which not every step was stated
-	sum := amount
-	for slices.ContainsFunc(o.Refunds, func(r Refund) bool { return r.Sum == sum }) {
-		sum++
+	sum := min(earlier+e.RefundAmount, o.Total)
+	for sum > 1 && slices.ContainsFunc(o.Refunds, func(r Refund) bool { return r.Sum == sum }) {
+		sum-- // no two refunds end at one sum
 	}
 	return sum
 }

@@ -110,3 +110,38 @@ func TestOwnTradeIsNotRefundedAsHeld(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// TestRefundsByHandBetween: a refund of which only the amount is stated takes its
+// place among the others by Alipay's clock, and its own notice mends what a second
+// was too coarse for.
+func TestRefundsByHandBetween(t *testing.T) {
+	t.Parallel()
+	second := func(n int) time.Time { return bought.Add(24*time.Hour + time.Duration(n)*time.Second) }
+	byHand := says(trade.StatusSuccess, refunded(700, "H"), func(e *trade.Evidence) { e.RefundedAt = second(5) })
+	for name, tc := range map[string]struct {
+		at   int
+		want trade.Amount // before its notice
+		sum  trade.Amount // in its notice
+		end  trade.Amount
+	}{
+		"before it":             {3, 700, 200, 700},
+		"after it":              {8, 900, 900, 900},
+		"before it, who knows?": {5, 700, 200, 700},
+		"after it, who knows?":  {5, 700, 900, 900},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := trade.Fold(paidOrder(t), byHand).Order
+			o = trade.Fold(o, says(trade.StatusSuccess, func(e *trade.Evidence) {
+				e.Source, e.Total, e.RefundAmount, e.RefundRequestNo, e.RefundedAt = trade.SourceRefund, 0, 200, "R1", second(tc.at)
+			})).Order
+			if o.Refunded() != tc.want || len(o.Refunds) != 2 {
+				t.Errorf("%+v", o.Refunds)
+			}
+			o = trade.Fold(o, says(trade.StatusSuccess, refunded(tc.sum, "R1"))).Order
+			if o.Refunded() != tc.end || len(o.Refunds) != 2 {
+				t.Errorf("after the notice: %+v", o.Refunds)
+			}
+		})
+	}
+}
