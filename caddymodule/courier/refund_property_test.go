@@ -108,6 +108,8 @@ func (p *play) live() {
 		}
 		p.skip(p.office.t.Context(), leaseFor+time.Second) // its leases end
 	}
+	p.told.Lock()
+	defer p.told.Unlock()
 	p.life = &mortal{Ledger: p.ledger}
 	p.life.writes.Store(-1)
 	p.line = new(line)
