@@ -23,10 +23,14 @@ type summing struct {
 	err    error
 	asked  int
 	appID  string
+	took   func() // lets time pass
 }
 
 func (l *summing) Totals(ctx context.Context, appID string) (ledger.Totals, error) {
 	l.asked++
+	if l.took != nil {
+		l.took()
+	}
 	l.appID = appID
 	if _, bounded := ctx.Deadline(); !bounded {
 		return ledger.Totals{}, errors.New("summing up is not bounded in time")
@@ -121,6 +125,18 @@ func TestBooksCost(t *testing.T) {
 	s.now = s.now.Add(-time.Hour) // a clock that jumps stops nothing
 	if got := s.read("a"); got["paid_fen"] != 1 || l.asked != 3 || got["undelivered_age_seconds"] != 0 {
 		t.Errorf("read %v, summed up %d times", got, l.asked)
+	}
+	l.took = func() { s.now = s.now.Add(time.Second) }
+	s.now = s.now.Add(totalsFor)
+	s.read("a")
+	l.took = nil
+	s.now = s.now.Add(totalsShare*time.Second - 1)
+	if s.read("a"); l.asked != 4 {
+		t.Errorf("summed up %d times", l.asked)
+	}
+	s.now = s.now.Add(1)
+	if s.read("a"); l.asked != 5 {
+		t.Errorf("summed up %d times", l.asked)
 	}
 }
 

@@ -64,7 +64,7 @@ func (h *Handler) servePay(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h.account.meter.answered(paySent)
+	acc.meter.answered(paySent)
 	return answerCashier(w, r, offer.OutTradeNo, cashier)
 }
 

@@ -52,7 +52,7 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 	case errors.Is(err, ledger.ErrNotFound):
 		return h.refuseReturn(reasonUnknownOrder, "the order was never sent to the cashier")
 	case err != nil:
-		h.account.meter.answered(returnUnavailable)
+		acc.meter.answered(returnUnavailable)
 		h.logger.Error("cannot read an order", zap.String("out_trade_no", key.OutTradeNo), zap.Error(err))
 		return caddyhttp.Error(http.StatusServiceUnavailable, errReturn)
 	}

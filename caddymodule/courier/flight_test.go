@@ -304,9 +304,16 @@ func TestObservers(t *testing.T) {
 	third()
 	third()
 	o.record(o.statement("none2", trade.StatusSuccess, "T")) // by a request that has outlived all
+	unknown := o.statement("none", trade.StatusSuccess, "T")
+	if _, err := o.c.Settle(t.Context(), nil, unknown.Digest(), trade.Decision{Word: trade.DecideAccept, PublicURL: siteURL}); err != nil {
+		t.Fatal(err)
+	}
+	o.until("what was accepted is told", func() bool { got := o.order("none"); return !got.Undelivered() })
+	mu.Lock()
+	defer mu.Unlock()
 	want := []string{
 		"second recorded 1 false", "second told trade.paid after 0s <nil>", "first recorded 0 true", "third recorded 0 true",
-		"third recorded 0 true",
+		"third recorded 0 true", "third recorded 1 false", "third told trade.paid after 0s <nil>",
 	}
 	if fmt.Sprint(seen) != fmt.Sprint(want) {
 		t.Errorf("observed %q, want %q", seen, want)
