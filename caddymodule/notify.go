@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/tracing"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -43,7 +44,9 @@ func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	acc := h.addressee(body)
+	_, span := tracing.Start(r.Context(), spanVerify)
 	e, err := acc.gateway.Verifier().Notify(r.Header.Get("Content-Type"), body, time.Now())
+	span.End(e.OutTradeNo, verified(err), err == nil)
 	if err != nil {
 		reason, detail := rejection(err)
 		h.refuse(w, reason, detail)
@@ -94,6 +97,18 @@ func (h *Handler) refuse(w http.ResponseWriter, reason, detail string) {
 	h.account.meter.rejected(routeNotify, reason)
 	h.noise.Warn("refused a notice", zap.String("reason", reason), zap.String("detail", detail))
 	answer(w, http.StatusBadRequest, answerFailure)
+}
+
+// spanVerify is the name of the step in which a message is proved to be Alipay's.
+const spanVerify = "alipay.verify"
+
+// verified says in one word whether a message is Alipay's and, if not, why.
+func verified(err error) string {
+	if err == nil {
+		return "verified"
+	}
+	reason, _ := rejection(err)
+	return reason
 }
 
 // rejection takes a verifier's error apart for the log. Its detail holds nothing

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/tracing"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -41,7 +42,9 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 		return methodNotAllowed(w, "GET")
 	}
 	acc := h.addressee([]byte(r.URL.RawQuery))
+	_, span := tracing.Start(r.Context(), spanVerify)
 	ret, err := acc.gateway.Verifier().Return(r.URL.RawQuery)
+	span.End(ret.OutTradeNo, verified(err), err == nil)
 	if err != nil {
 		reason, detail := rejection(err)
 		return h.refuseReturn(reason, detail)

@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/tracing"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -164,7 +165,9 @@ func (c *Courier) site(publicURL string) (*shop.Shop, *lane, error) {
 
 // Record folds evidence into the ledger and wakes whoever waits for the order.
 func (c *Courier) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, error) {
+	ctx, span := tracing.Start(ctx, "alipay.record")
 	out, err := c.ledger.Record(ctx, e)
+	span.End(e.OutTradeNo, recorded(&out, err), err == nil)
 	if err != nil {
 		return out, err
 	}
@@ -178,6 +181,19 @@ func (c *Courier) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome,
 		}
 	}
 	return out, nil
+}
+
+// recorded says in one word what Record did.
+func recorded(out *ledger.Outcome, err error) string {
+	switch {
+	case err != nil:
+		return "failed"
+	case out.Held != nil:
+		return "held"
+	case out.Repeat:
+		return "known"
+	}
+	return "recorded"
 }
 
 // Watch returns a channel that is closed when something new is recorded of the

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/tracing"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -152,7 +153,9 @@ func (c *Courier) call(ctx context.Context, d *ledger.Delivery) (l *lane, ended 
 	}
 	failpoint.Reach(failpoint.Telling)
 	began := c.now()
+	ctx, span := tracing.StartCall(ctx, "alipay.deliver")
 	err = s.Deliver(ctx, d)
+	span.End(d.Order.OutTradeNo, delivered(err), err == nil)
 	ended = c.now()
 	if closed := l.gate.report(err == nil, ended); closed {
 		l.poke() // the shop is back: what waits may go
@@ -161,6 +164,14 @@ func (c *Courier) call(ctx context.Context, d *ledger.Delivery) (l *lane, ended 
 		f(d, ended.Sub(began), err)
 	}
 	return l, ended, err
+}
+
+// delivered says in one word how a delivery ended.
+func delivered(err error) string {
+	if err != nil {
+		return "refused"
+	}
+	return "accepted"
 }
 
 // refused sets the date of the next try. It returns the refusal: that the date

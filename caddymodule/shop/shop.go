@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/assertion"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/tracing"
 )
 
 // Shop is one site's shop, as the sidecar calls it.
@@ -66,6 +67,7 @@ func (s *Shop) call(ctx context.Context, srv *caddyhttp.Server, w http.ResponseW
 			err = caddyhttp.Error(http.StatusGatewayTimeout, fmt.Errorf("the shop did not answer within %s", s.Timeout))
 		}
 	}()
+	tracing.Inject(ctx, r.Header)
 	r = caddyhttp.PrepareRequest(r.WithContext(ctx), caddy.NewReplacer(), w, srv)
 	return s.Handler.ServeHTTP(w, r, unanswered)
 }

@@ -5,6 +5,7 @@ package tracing_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 
 	"go.opentelemetry.io/otel/codes"
@@ -58,6 +59,24 @@ func TestSpan(t *testing.T) {
 		}
 		if len(got) != len(want) {
 			t.Errorf("span %d has %v", i, got)
+		}
+	}
+}
+
+// TestInject: a traced request says so to the shop, any other says nothing.
+func TestInject(t *testing.T) {
+	t.Parallel()
+	ctx, span, _ := request(sdktrace.AlwaysSample())
+	h := http.Header{}
+	tracing.Inject(ctx, h)
+	if want := "00-" + span.SpanContext().TraceID().String() + "-" + span.SpanContext().SpanID().String() + "-01"; h.Get("Traceparent") != want {
+		t.Errorf("the header is %q, want %q", h.Get("Traceparent"), want)
+	}
+	unsampled, _, _ := request(sdktrace.NeverSample())
+	for _, ctx := range []context.Context{context.Background(), unsampled} {
+		h := http.Header{}
+		if tracing.Inject(ctx, h); len(h) != 0 {
+			t.Errorf("headers %v", h)
 		}
 	}
 }
