@@ -65,6 +65,11 @@ func setTradePlaceholders(r *http.Request, o *trade.Order) {
 // bodyTimeout bounds how long a client may take to send us a body.
 const bodyTimeout = 15 * time.Second
 
+// readAtOnce is up to which announced length a body gets its room at once: any
+// notice's. For a longer one room is made as it comes, so that those who announce
+// much and send nothing cost no more than their connections.
+const readAtOnce = 8 << 10
+
 // readBody reads at most limit bytes of a request's body; long tells that there
 // are more.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, long bool, err error) {
@@ -75,7 +80,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte,
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // a writer that has none is a test's
 	})
 	defer slow.Stop()
-	if r.ContentLength >= 0 { // the usual case, in one piece
+	if r.ContentLength >= 0 && r.ContentLength <= readAtOnce {
 		body = make([]byte, r.ContentLength)
 		_, err = io.ReadFull(r.Body, body)
 		return body, false, err
