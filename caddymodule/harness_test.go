@@ -65,9 +65,9 @@ type world struct {
 
 	// Configuration, for the next reload: options of the global alipay block, of
 	// the site's alipay block, directives behind it, other global options, the
-	// log's output, and what stands in place of the gateway, of the shop option
-	// and of the site's address.
-	global, site, rest, options, log, gateway, shop, address string
+	// log's output, and what stands in place of the gateway, of the shop option,
+	// of the site's address and of the ledger's kind.
+	global, site, rest, options, log, gateway, shop, address, ledgerKind string
 }
 
 // newWorld starts a world. rest are directives of the site behind the module,
@@ -126,7 +126,7 @@ func (w *world) caddyfile() string {
 			alipay_public_key %s
 			seller_id %s
 			gateway %s
-			ledger bolt %s
+			ledger %s %s
 			%s
 		}
 	}
@@ -140,7 +140,7 @@ func (w *world) caddyfile() string {
 		%s
 	}`, cmp.Or(w.log, "discard"), w.options,
 		w.Gateway.AppID, w.path("app.pem"), w.path("alipay.pem"), sellerID,
-		cmp.Or(w.gateway, w.Gateway.GatewayURL()), w.path("alipay.db"), w.global,
+		cmp.Or(w.gateway, w.Gateway.GatewayURL()), cmp.Or(w.ledgerKind, "bolt"), w.path("alipay.db"), w.global,
 		cmp.Or(w.address, w.URL), w.URL, cmp.Or(w.shop, "shop "+w.Shop.Address()), w.site,
 		strings.ReplaceAll(cmp.Or(w.rest, "reverse_proxy SHOP"), "SHOP", w.Shop.Address()))
 }
