@@ -40,5 +40,6 @@
 // and lease.go are what is to be done and by whom, recent.go the orders at hand,
 // totals.go the sums. set.go is what indexes are made of, stream.go the evidence;
 // wire.go and the *codec.go files are the encoding. read.go, list.go and
-// history.go are the reading side, module.go is Caddy's face.
+// history.go are the reading side, backup.go copies a file in use and check.go reads
+// one through; module.go is Caddy's face.
 package bolt
