@@ -40,6 +40,9 @@ type Courier struct {
 	now    func() time.Time
 	owner  string // of leases
 
+	shared  bool // other processes use the ledger too
+	unshare func()
+
 	mu       sync.Mutex
 	lanes    map[string]*lane // by public_url
 	flights  map[trade.Key]*flight
@@ -98,6 +101,7 @@ func New(l ledger.Ledger, appID string, now func() time.Time) *Courier {
 		wait:      pause,
 	}
 	c.observer.Store(new(Observer))
+	c.share()
 	return c
 }
 

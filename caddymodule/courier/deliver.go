@@ -19,8 +19,9 @@ import (
 // flight is one run of deliveries of one order. An order has at most one, so
 // that its events stay in sequence and nobody delivers what is on its way.
 type flight struct {
-	done     chan struct{}
-	accepted int // what the shop has accepted when the flight ended
+	done     chan struct{} // closed when it is known how it went
+	over     chan struct{} // closed when the next one may begin
+	accepted int           // what the shop has accepted when the flight ended
 	err      error
 }
 
@@ -46,6 +47,13 @@ func (c *Courier) Deliver(ctx context.Context, out *ledger.Outcome, evidence *tr
 		}
 		out.Order.Accepted = max(out.Order.Accepted, f.accepted)
 		known = nil // what another flight left over is read from the ledger
+		if out.Order.Undelivered() {
+			select {
+			case <-f.over:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
 	}
 	return nil
 }
@@ -84,9 +92,29 @@ func (c *Courier) board(k trade.Key) (f *flight, mine bool) {
 	if f = c.flights[k]; f != nil {
 		return f, false
 	}
-	f = &flight{done: make(chan struct{})}
+	f = &flight{done: make(chan struct{}), over: make(chan struct{})}
 	c.flights[k] = f
 	return f, true
+}
+
+// land ends a flight: first its passengers learn how it went, then the order is
+// given back to other processes, and only then may it fly again.
+func (c *Courier) land(ctx context.Context, f *flight, k trade.Key) {
+	close(f.done)
+	over := func() {
+		c.mu.Lock()
+		delete(c.flights, k)
+		c.mu.Unlock()
+		close(f.over)
+	}
+	if !c.shared {
+		over()
+		return
+	}
+	c.background.Go(func() {
+		defer over()
+		c.giveBack(ctx, k, f.err)
+	})
 }
 
 func (c *Courier) fly(ctx context.Context, f *flight, o *trade.Order, known []ledger.Delivery) {
@@ -95,15 +123,15 @@ func (c *Courier) fly(ctx context.Context, f *flight, o *trade.Order, known []le
 		if p := recover(); p != nil {
 			f.err = fmt.Errorf("delivering panicked: %v", p)
 		}
-		c.mu.Lock()
-		delete(c.flights, k)
-		c.mu.Unlock()
-		close(f.done)
+		c.land(ctx, f, k)
 	}()
+	if f.err = c.alone(ctx, k); f.err != nil {
+		return
+	}
 	c.mu.Lock()
 	f.accepted = max(o.Accepted, c.recent.accepted[k])
 	c.mu.Unlock()
-	if known == nil {
+	if known == nil || c.shared { // another process may have delivered some of them
 		if known, f.err = c.ledger.Undelivered(ctx, k); f.err != nil {
 			return
 		}

@@ -81,6 +81,9 @@ func (c *Courier) redeliver(o *trade.Order) {
 	defer cancel()
 	out := ledger.Outcome{Order: *o}
 	err := c.Deliver(ctx, &out, nil)
+	if c.shared && o.Undelivered() && err == nil {
+		return // its flight has given it back
+	}
 	if err == nil || errors.Is(err, shop.ErrRefused) || errors.Is(err, ErrWithheld) {
 		err = c.ledger.Release(ctx, ledger.TaskTell, o.Key(), c.owner)
 	}

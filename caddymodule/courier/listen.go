@@ -186,8 +186,12 @@ func (c *Courier) SilentSince() (since time.Time) {
 	return since
 }
 
-// Close ends what is still to be checked. It is for after the last configuration.
+// Close ends what is still to be checked, and hears of no other process's changes
+// any more. It is for after the last configuration.
 func (c *Courier) Close() {
+	if c.unshare != nil {
+		c.unshare()
+	}
 	c.listener.mu.Lock()
 	defer c.listener.mu.Unlock()
 	if c.listener.timer != nil {
