@@ -29,7 +29,8 @@ type group struct {
 
 	loaded     map[trade.Key]orderRecord
 	loadedHeld map[string]heldRecord
-	numbers    []int64 // for the ids of new orders
+	looked     map[string]bool // digests that were looked for
+	numbers    []int64         // for the ids of new orders
 
 	orders map[trade.Key]*entry
 	held   map[string]*heldRecord // by digest: as loaded, made or decided
@@ -61,7 +62,7 @@ type eventRow struct {
 }
 
 func newGroup(l *Ledger, conn *pgxpool.Conn, writer int) *group {
-	g := &group{ledger: l, conn: conn, writer: writer, loaded: make(map[trade.Key]orderRecord), loadedHeld: make(map[string]heldRecord)}
+	g := &group{ledger: l, conn: conn, writer: writer, loaded: make(map[trade.Key]orderRecord), loadedHeld: make(map[string]heldRecord), looked: make(map[string]bool)}
 	g.restart()
 	return g
 }
@@ -129,6 +130,9 @@ func (g *group) queueHeld(b *pgx.Batch, constant string, digests []string) {
 	if len(digests) == 0 {
 		return
 	}
+	for _, d := range digests {
+		g.looked[d] = true
+	}
 	b.Queue(g.ledger.schema.sql(constant), digests).Query(func(rows pgx.Rows) error {
 		list, err := pgx.CollectRows(rows, scanHeld)
 		for i := range list {
@@ -148,7 +152,9 @@ func keysOf(calls []*call, marks map[trade.Key][]mark) (apps, numbers []string) 
 		}
 	}
 	for _, c := range calls {
-		add(c.key)
+		if c.key != (trade.Key{}) {
+			add(c.key)
+		}
 	}
 	for k := range marks {
 		add(k)
@@ -234,6 +240,9 @@ func (g *group) heldItem(ctx context.Context, digest string) (*heldRecord, error
 		return h, nil
 	}
 	h, ok := g.loadedHeld[digest]
+	if !ok && g.looked[digest] {
+		return nil, nil
+	}
 	if !ok {
 		// the digest may depend on the order's state, so that it was not foreseen
 		rows, err := g.conn.Query(ctx, g.ledger.schema.sql(sqlHeldItem), digest)

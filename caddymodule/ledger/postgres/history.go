@@ -52,12 +52,26 @@ func (l *Ledger) History(ctx context.Context, k trade.Key) (h ledger.History, er
 	return h, err
 }
 
-// settleMarks writes accepted marks now, for readers of what depends on them. A
-// failure shows nothing wrong: they read what was before.
+// settleMarks has the accepted marks written now, for readers of what depends on
+// them. A failure shows nothing wrong: they read what was before.
 func (l *Ledger) settleMarks(ctx context.Context) {
-	if !l.accepts.waiting() {
-		return
+	for {
+		fresh, underWay, ended := l.accepts.state()
+		switch {
+		case fresh:
+			if l.submit(&call{ctx: ctx, run: func(*group) error { return nil }}) != nil {
+				return
+			}
+		case !underWay:
+			return
+		default:
+			select {
+			case <-ended:
+			case <-ctx.Done():
+				return
+			case <-l.stopped:
+				return
+			}
+		}
 	}
-	err := l.submit(&call{ctx: ctx, run: func(*group) error { return nil }})
-	_ = err
 }

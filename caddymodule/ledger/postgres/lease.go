@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
@@ -88,6 +89,7 @@ func (l *Ledger) lease(ctx context.Context, q *ledger.DueQuery) (ids []int64, ne
 		defer conn.Release() // which closes it if it is still in a transaction
 		b := &pgx.Batch{}
 		b.Queue(sqlBegin)
+		b.Queue(sqlForgetful)
 		l.current.Load().queueSettings(b)
 		subject, app := column(q.Subject), column(q.AppID)
 		lease, look := sqlLeaseOfApp, sqlNextOfApp
@@ -134,9 +136,7 @@ func (l *Ledger) giveBack(ctx context.Context, q *ledger.DueQuery, ids []int64) 
 	if len(ids) == 0 {
 		return
 	}
-	call, cancel := l.bounded(context.WithoutCancel(ctx))
-	defer cancel()
-	_, err := l.pool.Exec(call, l.schema.sql(sqlUnlease), q.Task, ids, q.Owner)
+	_, err := l.forgetful(context.WithoutCancel(ctx), sqlUnlease, q.Task, ids, q.Owner)
 	_ = err
 }
 
@@ -149,23 +149,40 @@ func (l *Ledger) Lease(ctx context.Context, t ledger.Task, k trade.Key, owner st
 	if err != nil {
 		return false, err
 	}
-	call, cancel := l.bounded(ctx)
-	defer cancel()
-	tag, err := l.pool.Exec(call, l.schema.sql(sqlLeaseOne), t, r.id, owner, micros(until), micros(now))
+	n, err := l.forgetful(ctx, sqlLeaseOne, t, r.id, owner, micros(until), micros(now))
 	if err != nil {
 		return false, failed(ctx, "leasing", err)
 	}
-	return tag.RowsAffected() == 1, nil
+	return n == 1, nil
 }
 
-// Release implements ledger.Ledger.
+// forgetful runs one statement about leases, which need not outlive a crash of
+// the server: nobody waits for its disk.
+func (l *Ledger) forgetful(ctx context.Context, constant string, args ...any) (affected int64, err error) {
+	call, cancel := l.bounded(ctx)
+	defer cancel()
+	err = l.onceMore(call, func() error {
+		b := &pgx.Batch{}
+		b.Queue(sqlForgetful)
+		b.Queue(l.schema.sql(constant), args...).Exec(func(tag pgconn.CommandTag) error {
+			affected = tag.RowsAffected()
+			return nil
+		})
+		return l.pool.SendBatch(call, b).Close()
+	})
+	return affected, err
+}
+
+// Release implements ledger.Ledger. What was accepted is written before: whoever
+// gets the order next must not tell it again.
 func (l *Ledger) Release(ctx context.Context, t ledger.Task, k trade.Key, owner string) error {
 	if err := l.usable(ctx); err != nil {
 		return err
 	}
-	call, cancel := l.bounded(ctx)
-	defer cancel()
-	_, err := l.pool.Exec(call, l.schema.sql(sqlRelease), t, column(k.AppID), column(k.OutTradeNo), owner)
+	if t == ledger.TaskTell && l.accepts.shownOf(k) > 0 {
+		l.settleMarks(ctx)
+	}
+	_, err := l.forgetful(ctx, sqlRelease, t, column(k.AppID), column(k.OutTradeNo), owner)
 	if err != nil {
 		return failed(ctx, "releasing", err)
 	}

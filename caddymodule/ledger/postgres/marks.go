@@ -36,11 +36,12 @@ type accepts struct {
 	timer *time.Timer
 	fresh map[trade.Key][]mark // not handed to a writer, ascending
 	shown map[trade.Key]int    // not known to be durable
+	ended chan struct{}        // closed, and made anew, when a writer is done with some
 }
 
 func (a *accepts) init(wake chan<- struct{}) {
 	a.wake = wake
-	a.fresh, a.shown = make(map[trade.Key][]mark), make(map[trade.Key]int)
+	a.fresh, a.shown, a.ended = make(map[trade.Key][]mark), make(map[trade.Key]int), make(chan struct{})
 }
 
 // add notes a mark and sees to it that it is written in time.
@@ -113,6 +114,20 @@ func (a *accepts) done(taken map[trade.Key][]mark) {
 			delete(a.shown, k)
 		}
 	}
+	a.broadcast()
+}
+
+func (a *accepts) broadcast() {
+	close(a.ended)
+	a.ended = make(chan struct{})
+}
+
+// state says whether marks wait for a writer, whether a writer has some, and what
+// to wait for then.
+func (a *accepts) state() (fresh, underWay bool, ended <-chan struct{}) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.fresh) > 0, len(a.shown) > 0, a.ended
 }
 
 func (a *accepts) putBack(taken map[trade.Key][]mark) {
@@ -125,6 +140,7 @@ func (a *accepts) putBack(taken map[trade.Key][]mark) {
 		a.fresh[k] = slices.Concat(list, a.fresh[k])
 	}
 	a.schedule(retryDelay)
+	a.broadcast()
 }
 
 // shownOf must be called before the order is read; apply raises what was read.

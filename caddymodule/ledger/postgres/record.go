@@ -80,6 +80,16 @@ func (l *Ledger) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, 
 // record folds e into its order and stages what that changes.
 func (g *group) record(ctx context.Context, e *trade.Evidence) (ledger.Outcome, error) {
 	order := g.entry(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
+	if decided, err := g.heldItem(ctx, e.Digest()); err != nil {
+		return ledger.Outcome{}, failed(ctx, "reading what is held", err)
+	} else if decided != nil && decided.Decision.Word != trade.DecideNone {
+		// a person's decision has answered it, whatever it would do to its order now
+		out := ledger.Outcome{Order: order.Order, Repeat: true}
+		if decided.Waits() {
+			out.Held = decided.given()
+		}
+		return out, nil
+	}
 	f := trade.Fold(order.Order, *e)
 	isNew := f.Changed
 	if f.Held != nil {
@@ -92,9 +102,7 @@ func (g *group) record(ctx context.Context, e *trade.Evidence) (ledger.Outcome, 
 			known = &heldRecord{Held: *f.Held}
 			g.held[f.Held.ID], g.newHeld = known, append(g.newHeld, known)
 		}
-		h := known.Held
-		h.Evidence.Raw = bytes.Clone(h.Evidence.Raw)
-		f.Held = &h
+		f.Held = known.given()
 	}
 	if f.Changed {
 		kept := *e
@@ -105,6 +113,13 @@ func (g *group) record(ctx context.Context, e *trade.Evidence) (ledger.Outcome, 
 		g.stage(order, f.Order, f.Events, number)
 	}
 	return ledger.Outcome{Order: f.Order, Events: f.Events, Held: f.Held, Repeat: !isNew}, nil
+}
+
+// given is a copy of a held item that shares nothing with others.
+func (r *heldRecord) given() *trade.Held {
+	h := r.Held
+	h.Evidence.Raw = bytes.Clone(h.Evidence.Raw)
+	return &h
 }
 
 // Change implements ledger.Ledger.

@@ -144,7 +144,7 @@ func (g *group) queueNewHeld(b *pgx.Batch) {
 	if len(g.newHeld) == 0 {
 		return
 	}
-	var digests, apps, numbers, reasons, all, contentTypes []string
+	var digests, apps, numbers, tradeNos, reasons, all, contentTypes []string
 	var at []time.Time
 	var contradicts, waits []bool
 	var raws [][]byte
@@ -157,8 +157,8 @@ func (g *group) queueNewHeld(b *pgx.Batch) {
 		contradicts, waits = append(contradicts, h.Contradicts()), append(waits, h.Waits())
 		all, raws = append(all, encode(factsOf(&h.Evidence))), append(raws, h.Evidence.Raw)
 		contentTypes, decisions = append(contentTypes, column(h.Evidence.ContentType)), append(decisions, decisionOf(&h.Decision))
-		pays = append(pays, int64(h.Pays()))
+		pays, tradeNos = append(pays, int64(h.Pays())), append(tradeNos, column(h.Evidence.TradeNo))
 		at, newest = append(at, h.At), max(newest, h.At.UnixMicro())
 	}
-	g.queue(b, sqlInsertHeld, newest, len(digests), digests, apps, numbers, reasons, at, contradicts, waits, all, raws, contentTypes, decisions, pays)
+	g.queue(b, sqlInsertHeld, newest, len(digests), digests, apps, numbers, reasons, at, contradicts, waits, all, raws, contentTypes, decisions, pays, tradeNos)
 }

@@ -71,7 +71,15 @@ const (
 		FROM {}.agenda a JOIN {}.orders o ON o.id = a.order_id
 		LEFT JOIN {}.events e ON e.order_id = o.id AND e.sequence = o.accepted + 1
 		WHERE a.task = 'tell' AND a.app_id = $1`
-	sqlHeldTotals    = `SELECT count(*), min(h.at), coalesce(sum(h.pays), 0)::bigint FROM {}.held h WHERE h.app_id = $1 AND h.waits`
+	// Alipay states a trade several times, but its buyer has paid once; what is an
+	// order's own trade counts there.
+	sqlHeldTotals = `SELECT count(*), min(h.at), coalesce((
+			SELECT sum(p.pays) FROM (
+				SELECT DISTINCT ON (d.trade_no) d.out_trade_no, d.trade_no, d.pays
+				FROM {}.held d WHERE d.app_id = $1 AND d.waits AND d.pays > 0 ORDER BY d.trade_no, d.position) p
+			WHERE NOT EXISTS (SELECT FROM {}.orders o WHERE o.app_id = $1 AND o.out_trade_no = p.out_trade_no
+				AND o.trade_no = p.trade_no AND o.paid_sequence > 0)), 0)::bigint
+		FROM {}.held h WHERE h.app_id = $1 AND h.waits`
 	sqlUnknownTotals = `SELECT coalesce(sum(jsonb_array_length(jsonb_path_query_array(o.body, '$.intents[*] ? (@.outcome == "unknown")'))), 0)::bigint
 		FROM {}.agenda a JOIN {}.orders o ON o.id = a.order_id WHERE a.task = 'refund' AND a.subject = $1 AND a.app_id = $1`
 )

@@ -10,6 +10,8 @@ const positions = `WITH c AS (UPDATE {}.clock SET last = greatest(last, $1) + $2
 const (
 	sqlSettings = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
 		set_config('idle_in_transaction_session_timeout', $3, true)`
+	// what follows in the transaction may be lost in a crash of the server
+	sqlForgetful    = `SELECT set_config('synchronous_commit', 'off', true)`
 	sqlBegin        = `BEGIN`
 	sqlLockOrders   = `SELECT ` + orderColumns + `, o.tellings` + byKey + ` ORDER BY o.app_id, o.out_trade_no FOR UPDATE OF o`
 	sqlHeldByDigest = `SELECT ` + heldColumns + ` FROM {}.held h WHERE h.digest = ANY($1)`
@@ -53,13 +55,13 @@ const (
 		ON CONFLICT (task, order_id) DO UPDATE SET subject = EXCLUDED.subject, due_at = EXCLUDED.due_at`
 	sqlDeleteAgenda = `DELETE FROM {}.agenda a USING unnest($1::text[], $2::bigint[]) AS u (task, id)
 		WHERE a.task = u.task AND a.order_id = u.id`
-	sqlInsertHeld = positions + `INSERT INTO {}.held (position, digest, app_id, out_trade_no, reason, at, contradicts, waits, pays,
+	sqlInsertHeld = positions + `INSERT INTO {}.held (position, digest, app_id, out_trade_no, trade_no, reason, at, contradicts, waits, pays,
 			facts, raw, content_type, decision)
-		SELECT c.base + u.i, u.digest, u.app_id, u.out_trade_no, u.reason, u.at, u.contradicts, u.waits, u.pays,
+		SELECT c.base + u.i, u.digest, u.app_id, u.out_trade_no, u.trade_no, u.reason, u.at, u.contradicts, u.waits, u.pays,
 			u.facts::jsonb, u.raw, u.content_type, u.decision::jsonb
 		FROM c, unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::boolean[], $9::boolean[],
-			$10::text[], $11::bytea[], $12::text[], $13::text[], $14::bigint[]) WITH ORDINALITY
-		AS u (digest, app_id, out_trade_no, reason, at, contradicts, waits, facts, raw, content_type, decision, pays, i)`
+			$10::text[], $11::bytea[], $12::text[], $13::text[], $14::bigint[], $15::text[]) WITH ORDINALITY
+		AS u (digest, app_id, out_trade_no, reason, at, contradicts, waits, facts, raw, content_type, decision, pays, trade_no, i)`
 	sqlUpdateHeld = `UPDATE {}.held SET decision = $2::text::jsonb, waits = $3 WHERE digest = $1`
 	sqlAddTotals  = `INSERT INTO {}.totals AS t (app_id, writer, paid, refunded, refunded_told, accepted)
 		SELECT u.app_id, $2, u.paid, u.refunded, u.refunded_told, u.accepted

@@ -109,6 +109,7 @@ CREATE TABLE held (
     position     bigint  NOT NULL,
     app_id       text    NOT NULL COLLATE "C",
     out_trade_no text    NOT NULL COLLATE "C",
+    trade_no     text    NOT NULL COLLATE "C",
     reason       text    NOT NULL,
     at           timestamptz NOT NULL,
     contradicts  boolean NOT NULL,
