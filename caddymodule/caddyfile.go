@@ -190,6 +190,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 //	    expire       <duration>
 //	    shop_timeout <duration>
 //	    ack          strict
+//	    shadow
 //	    assertion    eddsa|off|hs256 <secret>
 //	}
 func (h *Handler) unmarshalCaddyfile(helper httpcaddyfile.Helper) error {
@@ -238,6 +239,14 @@ func duration(d *caddyfile.Dispenser, into *caddy.Duration) error {
 
 func (h *Handler) unmarshalGuest(helper httpcaddyfile.Helper, option string) (err error) {
 	switch option {
+	case "shadow":
+		if h.Shadow {
+			return helper.Errf("shadow is given twice")
+		}
+		if helper.NextArg() {
+			return helper.ArgErr()
+		}
+		h.Shadow = true
 	case "shop":
 		if h.ShopRaw != nil {
 			return helper.Errf("shop is given twice")

@@ -217,6 +217,7 @@ func TestWrongConfigurations(t *testing.T) {
 		{"site.notify", "/PAY", []string{"three different paths"}},
 		{"site.account", "other", []string{"account", `"other"`, "default"}},
 		{"site.orders", "sheet", []string{"orders", `"sheet"`, "lookup"}},
+		{"site.shadow", "", []string{"shadow leaves paying and telling to the shop", "remove shadow"}},
 		{"site.publik_url", "x", []string{`unknown option "publik_url"`}},
 	} {
 		err := validate(k.right().with(c.option, c.value).caddyfile())

@@ -74,6 +74,13 @@ type Handler struct {
 	// to accept it. Default: an answer of 2xx accepts.
 	Ack string `json:"ack,omitempty"`
 
+	// Shadow lets an existing Alipay integration of the shop go on as it is: its
+	// notices pass byte for byte and the shop answers them, while this module
+	// verifies and records them by itself and reports where it differs. Only
+	// public_url, notify and account are used; pay and return stay the shop's.
+	// Default: false.
+	Shadow bool `json:"shadow,omitempty"`
+
 	// Assertion says how the verified headers are signed. Default: eddsa.
 	Assertion *Assertion `json:"assertion,omitempty"`
 
@@ -118,6 +125,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.account, err = h.app.account(h.Account); err != nil {
 		return fmt.Errorf("account: %w", err)
 	}
+	if h.Shadow {
+		h.site = &shop.Shop{PublicURL: base}
+		guardErrors(ctx)
+		return h.checkShadow()
+	}
 	if err := h.loadGuests(ctx); err != nil {
 		return err
 	}
@@ -145,6 +157,14 @@ func (h *Handler) defaults() {
 	if h.ShopTimeout == 0 {
 		h.ShopTimeout = caddy.Duration(5 * time.Second)
 	}
+}
+
+// checkShadow refuses what a site in shadow mode would not use.
+func (h *Handler) checkShadow() error {
+	if h.ShopRaw != nil || h.OrdersRaw != nil || h.Ack != "" || h.Assertion != nil {
+		return errors.New("shadow leaves paying and telling to the shop: it takes no shop, order, orders, ack or assertion; remove shadow to switch over")
+	}
+	return nil
 }
 
 func (h *Handler) loadGuests(ctx caddy.Context) error {

@@ -68,6 +68,8 @@ type world struct {
 	// log's output, and what stands in place of the gateway, of the shop option,
 	// of the site's address and of the ledger's kind.
 	global, site, rest, options, log, gateway, shop, address, ledgerKind string
+	// shadow: the site only watches the shop\'s own integration.
+	shadow bool
 }
 
 // newWorld starts a world. rest are directives of the site behind the module,
@@ -134,15 +136,29 @@ func (w *world) caddyfile() string {
 		alipay {
 			public_url %s
 			%s
-			order /alipay/orders/{out_trade_no}
+			%s
 			%s
 		}
 		%s
 	}`, cmp.Or(w.log, "discard"), w.options,
 		w.Gateway.AppID, w.path("app.pem"), w.path("alipay.pem"), sellerID,
 		cmp.Or(w.gateway, w.Gateway.GatewayURL()), cmp.Or(w.ledgerKind, "bolt"), w.path("alipay.db"), w.global,
-		cmp.Or(w.address, w.URL), w.URL, cmp.Or(w.shop, "shop "+w.Shop.Address()), w.site,
+		cmp.Or(w.address, w.URL), w.URL, w.shopOption(), w.orderOption(), w.site,
 		strings.ReplaceAll(cmp.Or(w.rest, "reverse_proxy SHOP"), "SHOP", w.Shop.Address()))
+}
+
+func (w *world) shopOption() string {
+	if w.shadow {
+		return "shadow"
+	}
+	return cmp.Or(w.shop, "shop "+w.Shop.Address())
+}
+
+func (w *world) orderOption() string {
+	if w.shadow {
+		return ""
+	}
+	return "order /alipay/orders/{out_trade_no}"
 }
 
 func (w *world) reload() {

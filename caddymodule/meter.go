@@ -24,6 +24,7 @@ type meter struct {
 	payments   words
 	events     words
 	held       words
+	shadow     words
 	dropped    prometheus.Counter
 
 	// calls are few, so their series are looked up
@@ -73,6 +74,7 @@ func (m *metrics) meter(account string) *meter {
 		payments:   count(m.payments.MustCurryWith(name), allSources),
 		events:     count(m.events.MustCurryWith(name), allEvents),
 		held:       count(m.held.MustCurryWith(name), trade.Reasons()),
+		shadow:     count(m.shadow.MustCurryWith(name), allDifferences),
 		dropped:    m.dropped.WithLabelValues(account),
 		calls:      m.calls.MustCurryWith(name),
 		callTime:   m.callTime.MustCurryWith(name),

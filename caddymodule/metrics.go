@@ -25,6 +25,7 @@ type metrics struct {
 	payments     *prometheus.CounterVec
 	events       *prometheus.CounterVec
 	held         *prometheus.CounterVec
+	shadow       *prometheus.CounterVec
 	dropped      *prometheus.CounterVec
 
 	calls    *prometheus.CounterVec
@@ -65,6 +66,8 @@ func newMetrics() *metrics {
 			"Events that were caused and recorded, by type.", "account", "event"),
 		held: counter("held_total",
 			"Signed statements that were held for a person, by reason.", "account", "reason"),
+		shadow: counter("shadow_notices_total",
+			"Notices that passed a site in shadow mode, by how the shop's verdict differed from ours.", "account", "difference"),
 		dropped: counter("emissions_dropped_total",
 			"Caddy events that were not emitted, because too many were still being handled by their subscribers.", "account"),
 
@@ -88,7 +91,7 @@ func newMetrics() *metrics {
 // registered already is no error: apps and tests may share a registry.
 func (m *metrics) register(r *prometheus.Registry) error {
 	for _, c := range []prometheus.Collector{
-		m.requests, m.rejections, m.deliveries, m.deliveryTime, m.payments, m.events, m.held, m.dropped,
+		m.requests, m.rejections, m.deliveries, m.deliveryTime, m.payments, m.events, m.held, m.shadow, m.dropped,
 		m.calls, m.callTime, m.commitTime, m.commitCalls, m.commitFailures, m.books,
 	} {
 		err := r.Register(c)

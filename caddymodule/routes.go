@@ -61,6 +61,10 @@ func (h *Handler) at(u *url.URL) route {
 // read is at for one reading of a path.
 func (h *Handler) read(p string) route {
 	switch {
+	case h.Shadow: // only notices are ours to see
+		if strings.EqualFold(p, h.routes.notify) {
+			return routeNotify
+		}
 	case strings.EqualFold(p, h.routes.pay):
 		return routePay
 	case strings.EqualFold(p, h.routes.back):

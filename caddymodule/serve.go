@@ -24,6 +24,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if at == routeNone {
 		return next.ServeHTTP(w, r)
 	}
+	if h.Shadow {
+		return h.serveShadow(w, r, next)
+	}
 	setPlaceholder(r, "route", string(at))
 	for _, name := range [...]string{"out_trade_no", "trade_no", "status", "source"} {
 		setPlaceholder(r, name, "") // an error page shows what is not known as nothing
