@@ -114,7 +114,7 @@ func (p *play) live() {
 	p.life.writes.Store(-1)
 	p.line = new(line)
 	p.client = p.newClient(p.line)
-	p.c = New(p.life, p.clock)
+	p.c = New(p.life, p.AppID, p.clock)
 	p.c.wait = p.skip
 	inquiry, site := p.c.Inquire(p.client), p.c.Open(p.site)
 	p.stop = func() { inquiry(); site() }

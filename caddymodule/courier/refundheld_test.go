@@ -109,7 +109,7 @@ func TestRefundHeldUnknown(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	next := New(tl.ledger, tl.clock)
+	next := New(tl.ledger, tl.AppID, tl.clock)
 	stop := next.Inquire(tl.client)
 	tl.until("it is read", func() bool { got, _ := next.refunders.held.earliest(); return got == id })
 	tl.pass(14 * time.Second)
