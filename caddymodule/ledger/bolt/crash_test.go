@@ -41,7 +41,36 @@ func steps(l *Ledger) []func(t *testing.T) error {
 		attempt("A"), record("A", none), attempt("B"), record("unknown", none),
 		record("A", func(e *trade.Evidence) { e.Refunded, e.Raw = 100, make([]byte, 3*chunkSize) }),
 		record("B", func(e *trade.Evidence) { e.Status = trade.StatusClosed }),
-		record("B", none), attempt("C"),
+		record("B", none), attempt("C"), refundStep(l), decideStep(l),
+		func(t *testing.T) error { return l.SetSetting(t.Context(), "key", nil, []byte("value")) },
+		func(t *testing.T) error { // the mark rides with what commits next
+			if err := l.Accept(t.Context(), testKey("A"), 2, testTime.Add(time.Hour)); err != nil {
+				return err
+			}
+			return attempt("D")(t)
+		},
+	}
+}
+
+func refundStep(l *Ledger) func(t *testing.T) error {
+	return func(t *testing.T) error {
+		_, err := l.Change(t.Context(), testKey("A"), func(o *trade.Order) (bool, error) {
+			return o.Intend(trade.RefundIntent{RequestNo: "R", Amount: 5, At: testTime})
+		})
+		return err
+	}
+}
+
+// decideStep accepts what is held about an unknown order.
+func decideStep(l *Ledger) func(t *testing.T) error {
+	return func(t *testing.T) error {
+		held, err := l.Held(t.Context(), ledger.HeldQuery{Limit: 1})
+		if err != nil {
+			return err
+		}
+		d := trade.Decision{Word: trade.DecideAccept, At: testTime, PublicURL: "https://shop.example.com"}
+		_, err = l.Decide(t.Context(), held.Held[0].ID, d)
+		return err
 	}
 }
 
@@ -50,18 +79,24 @@ func shown(t *testing.T, l *Ledger) (all []any) {
 	t.Helper()
 	orders, err1 := l.Orders(t.Context(), ledger.OrderQuery{})
 	events, err2 := l.Events(t.Context(), "", 0)
-	held, err3 := l.Held(t.Context(), ledger.HeldQuery{})
-	if err := errors.Join(err1, err2, err3); err != nil {
+	held, err3 := l.Held(t.Context(), ledger.HeldQuery{Decided: true})
+	totals, err4 := l.Totals(t.Context(), benchApp)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	setting, err := l.Setting(t.Context(), "key")
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		t.Fatal(err)
 	}
 	for i := range orders.Orders {
-		list, err := l.Undelivered(t.Context(), orders.Orders[i].Key())
-		if err != nil {
+		list, err1 := l.Undelivered(t.Context(), orders.Orders[i].Key())
+		history, err2 := l.History(t.Context(), orders.Orders[i].Key())
+		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, list)
+		all = append(all, list, history)
 	}
-	return append(all, orders, events, held)
+	return append(all, orders, events, held, totals, setting)
 }
 
 // shownIn is shown of a file with these bytes, as a process finds it that starts
