@@ -83,9 +83,6 @@ func (c *Courier) decide(ctx context.Context, id string, d trade.Decision) (trad
 			f(ledger.Outcome{Order: done.Order, Events: done.Events})
 		}
 		c.announce(done.Order.Key())
-		if f := c.observer.Load().Recorded; f != nil && len(done.Events) > 0 {
-			f(ledger.Outcome{Order: done.Order, Events: done.Events})
-		}
 		// without its events, so that each is told with its original
 		c.Kick(ledger.Outcome{Order: done.Order}, trade.Evidence{})
 	}
