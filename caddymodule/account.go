@@ -106,7 +106,7 @@ func (a *Account) provision(ctx caddy.Context, name string, logger *zap.Logger) 
 	if err != nil {
 		return err
 	}
-	cfg.Observe = a.meter.called
+	cfg.Observe, cfg.Verified = a.meter.called, a.meter.verified
 	if a.gateway, err = gateway.New(cfg); err != nil {
 		return err
 	}

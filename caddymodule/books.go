@@ -39,6 +39,7 @@ type books struct {
 type book struct {
 	account, appID string
 	ledger         ledger.Ledger
+	certificates   func() []certificate
 	silent         func() time.Time // since when notices are missing; zero if they are not
 
 	mu     sync.Mutex
@@ -155,12 +156,27 @@ var gauges = []gauge{
 var silentDesc = describe("notices_silent_since_timestamp_seconds",
 	"When the first payment became known of which Alipay's notice is missing, if notices have stopped arriving; 0 if they have not.")
 
+var expiryDesc = prometheus.NewDesc(prometheus.BuildFQName(metricNamespace, metricSubsystem, "certificate_expiry_timestamp_seconds"),
+	"When a certificate of the certificate mode ends, as a Unix time; of several for one option, the one that ends first.", []string{"account", "option"}, nil)
+
+// expiries are the ends of an account's certificates, by option.
+func (k *book) expiries() map[string]time.Time {
+	ends := make(map[string]time.Time)
+	for _, c := range k.certificates() {
+		if end, known := ends[c.option]; !known || c.expiry.Before(end) {
+			ends[c.option] = c.expiry
+		}
+	}
+	return ends
+}
+
 // Describe implements prometheus.Collector.
 func (b *books) Describe(ch chan<- *prometheus.Desc) {
 	for _, g := range gauges {
 		ch <- g.desc
 	}
 	ch <- silentDesc
+	ch <- expiryDesc
 	b.errors.Describe(ch)
 }
 
@@ -172,6 +188,9 @@ func (b *books) Collect(ch chan<- prometheus.Metric) {
 			since = float64(s.UnixMilli()) / 1000
 		}
 		ch <- prometheus.MustNewConstMetric(silentDesc, prometheus.GaugeValue, since, k.account)
+		for option, end := range k.expiries() {
+			ch <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(end.Unix()), k.account, option)
+		}
 		t, ok := b.sum(k)
 		if !ok {
 			continue

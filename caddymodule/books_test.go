@@ -57,6 +57,8 @@ func newShelf(t *testing.T) *shelf {
 
 func hears() time.Time { return time.Time{} }
 
+func none() []certificate { return nil }
+
 // read are the figures of an account, by name without the prefix.
 func (s *shelf) read(account string) map[string]float64 {
 	s.t.Helper()
@@ -84,7 +86,7 @@ func TestBooks(t *testing.T) {
 		UndeliveredEvents: 7, DeadEvents: 2, UndeliveredSince: s.now.Add(-time.Minute),
 		HeldItems: 3, HeldSince: s.now.Add(-2 * time.Hour), HeldPaid: 500, Unknown: 4,
 	}}
-	s.add(&book{account: "a", appID: "app", ledger: l, silent: func() time.Time { return time.Unix(1_700_000_000, 0) }})
+	s.add(&book{account: "a", appID: "app", ledger: l, certificates: none, silent: func() time.Time { return time.Unix(1_700_000_000, 0) }})
 	want := map[string]float64{
 		"paid_fen": 100_000, "refunded_fen": 3_000, "accepted_fen": 90_000, "undelivered_fen": 10_001, "held_fen": 500,
 		"books_paid_difference_fen": -1, "books_refunded_difference_fen": 1,
@@ -106,7 +108,7 @@ func TestBooksCost(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	l := &summing{totals: ledger.Totals{Paid: 1, Accepted: 1, UndeliveredSince: s.now}}
-	s.add(&book{account: "a", ledger: l, silent: hears})
+	s.add(&book{account: "a", ledger: l, silent: hears, certificates: none})
 	for range 100 {
 		s.read("a")
 	}
@@ -147,7 +149,7 @@ func TestBooksOfConfigurations(t *testing.T) {
 	s := newShelf(t)
 	paid := func(account string) float64 { return s.read(account)["paid_fen"] }
 	open := func(account string, fen int) func() {
-		return s.add(&book{account: account, silent: hears, ledger: &summing{totals: ledger.Totals{Paid: trade.Amount(fen)}}})
+		return s.add(&book{account: account, silent: hears, certificates: none, ledger: &summing{totals: ledger.Totals{Paid: trade.Amount(fen)}}})
 	}
 	first := open("a", 1)
 	other := open("b", 10)
@@ -169,5 +171,32 @@ func TestBooksOfConfigurations(t *testing.T) {
 	other()
 	if got := s.read("a"); len(got) != 1 { // the counter of errors goes on
 		t.Errorf("read %v", got)
+	}
+}
+
+// TestExpiriesAreShown: of several certificates for one option the one that ends
+// first counts; an account without any shows none.
+func TestExpiriesAreShown(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	first, second := s.now.Add(24*time.Hour), s.now.Add(48*time.Hour)
+	s.add(&book{account: "a", ledger: &summing{}, silent: hears, certificates: func() []certificate {
+		return []certificate{{"alipay_cert", second}, {"alipay_cert", first}, {"app_cert", second}}
+	}})
+	s.add(&book{account: "b", ledger: &summing{}, silent: hears, certificates: none})
+	families, err := s.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "caddy_alipay_certificate_expiry_timestamp_seconds" {
+				got[m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue()] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	if want := map[string]float64{"a alipay_cert": float64(first.Unix()), "a app_cert": float64(second.Unix())}; !maps.Equal(got, want) {
+		t.Errorf("shown are %v, want %v", got, want)
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,9 +28,9 @@ const maxKeyFile = 64 << 10
 type keyLoader struct {
 	account *Account
 	logger  *zap.Logger
-	signer  crypto.Signer // of a signer module; nil if the private key is read here
-	files   []string      // that the last load has read
-	certs   []certificate // that the last load has read
+	signer  crypto.Signer                 // of a signer module; nil if the private key is read here
+	files   []string                      // that the last load has read
+	certs   atomic.Pointer[[]certificate] // that the last load has read; scrapes look at them
 }
 
 // certificate is one that the account uses.
@@ -37,11 +39,20 @@ type certificate struct {
 	expiry time.Time
 }
 
+// certificates are those that the last load has read.
+func (l *keyLoader) certificates() []certificate {
+	if list := l.certs.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
 // load reads all keys into a gateway's configuration, in public-key mode or in
 // certificate mode.
 func (l *keyLoader) load() (cfg gateway.Config, err error) {
 	a := l.account
-	l.files, l.certs = nil, nil
+	l.files = nil
+	l.certs.Store(nil)
 	cfg.AppID = a.AppID
 	if cfg.URL, err = gateway.GatewayURL(a.Gateway); err != nil {
 		return cfg, fmt.Errorf("gateway: %w", err)
@@ -150,7 +161,8 @@ func (l *keyLoader) readCerts(option, value string) ([]*x509.Certificate, []byte
 		return nil, nil, fmt.Errorf("%s: %w", option, err)
 	}
 	if option != "alipay_root_cert" { // of its many roots some have ended, and it does not matter
-		l.certs = append(l.certs, certificate{option: option, expiry: certs[0].NotAfter})
+		list := append(slices.Clone(l.certificates()), certificate{option: option, expiry: certs[0].NotAfter})
+		l.certs.Store(&list)
 	}
 	return certs, data, nil
 }

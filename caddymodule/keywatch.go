@@ -65,6 +65,7 @@ func (a *Account) watch(ctx context.Context, tick <-chan time.Time) {
 func (a *Account) rekey() {
 	files := a.keys.files
 	cfg, err := a.keys.load()
+	cfg.Verified = a.meter.verified
 	if err == nil {
 		err = a.gateway.Rekey(cfg)
 	}
@@ -82,7 +83,7 @@ func (l *keyLoader) warnExpiry(now, warned time.Time) time.Time {
 	if now.Sub(warned) < expiryEvery {
 		return warned
 	}
-	for _, c := range l.certs {
+	for _, c := range l.certificates() {
 		switch left := c.expiry.Sub(now); {
 		case left <= 0:
 			l.logger.Error("a certificate has expired; download the new one from Alipay's console",

@@ -86,7 +86,9 @@ func (f *keyFolder) write(name, label string, der []byte) {
 }
 
 // fingerprint is that of Alipay's key in use.
-func (f *keyFolder) fingerprint() string { return f.gateway.Verifier().KeyUse()[0].Fingerprint }
+func (f *keyFolder) fingerprint() string {
+	return gateway.KeyName(f.gateway.Verifier().Keys()[0].Public)
+}
 
 // watching runs the watch; the function it returns ticks it and waits until the
 // tick has been worked off.
@@ -152,10 +154,10 @@ func TestExpiringCertificates(t *testing.T) {
 	t.Parallel()
 	f := newKeyFolder(t)
 	now := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
-	f.keys.certs = []certificate{
+	f.keys.certs.Store(&[]certificate{
 		{option: "app_cert", expiry: now.Add(40 * 24 * time.Hour)},
 		{option: "alipay_cert", expiry: now.Add(20 * 24 * time.Hour)},
-	}
+	})
 	count := func(message string) int { return f.logs.FilterMessageSnippet(message).Len() }
 	warned := f.keys.warnExpiry(now, time.Time{})
 	for hours := range 23 {

@@ -30,6 +30,9 @@ type meter struct {
 	// calls are few, so their series are looked up
 	calls    *prometheus.CounterVec
 	callTime prometheus.ObserverVec
+
+	// keys of Alipay's are few, and known only once they are read
+	keys *prometheus.CounterVec
 }
 
 // words are the counters of a closed set, reasonOther last: a few comparisons
@@ -78,6 +81,7 @@ func (m *metrics) meter(account string) *meter {
 		dropped:    m.dropped.WithLabelValues(account),
 		calls:      m.calls.MustCurryWith(name),
 		callTime:   m.callTime.MustCurryWith(name),
+		keys:       m.keys.MustCurryWith(name),
 	}
 	for i, o := range outcomes {
 		mt.requests[i] = m.requests.WithLabelValues(account, string(o.route), o.word)
@@ -103,6 +107,9 @@ func (m *meter) called(c gateway.Call) {
 	m.calls.WithLabelValues(c.Method, string(c.Outcome)).Inc()
 	m.callTime.WithLabelValues(c.Method).Observe(c.Took.Seconds())
 }
+
+// verified counts a message that a key of Alipay's has verified.
+func (m *meter) verified(key string) { m.keys.WithLabelValues(key).Inc() }
 
 // recorded counts what became known.
 func (m *meter) recorded(out *ledger.Outcome) {

@@ -30,6 +30,7 @@ type metrics struct {
 
 	calls    *prometheus.CounterVec
 	callTime *prometheus.HistogramVec
+	keys     *prometheus.CounterVec
 
 	commitTime     *prometheus.HistogramVec
 	commitCalls    *prometheus.HistogramVec
@@ -76,6 +77,9 @@ func newMetrics() *metrics {
 		callTime: histogram("gateway_call_duration_seconds",
 			"Time that Alipay's gateway took to answer.", httpBuckets, "account", "method"),
 
+		keys: counter("key_messages_total",
+			"Messages that were verified, by the key of Alipay's that did it: the first 16 hex digits of its SHA-256.", "account", "key"),
+
 		commitTime: histogram("ledger_commit_duration_seconds",
 			"Time that the ledger took to make one group durable.", commitBuckets, "ledger"),
 		commitCalls: histogram("ledger_commit_calls",
@@ -92,7 +96,7 @@ func newMetrics() *metrics {
 func (m *metrics) register(r *prometheus.Registry) error {
 	for _, c := range []prometheus.Collector{
 		m.requests, m.rejections, m.deliveries, m.deliveryTime, m.payments, m.events, m.held, m.shadow, m.dropped,
-		m.calls, m.callTime, m.commitTime, m.commitCalls, m.commitFailures, m.books,
+		m.calls, m.callTime, m.keys, m.commitTime, m.commitCalls, m.commitFailures, m.books,
 	} {
 		err := r.Register(c)
 		if _, known := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !known {

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
 )
 
 // scraped are a site with Caddy's metrics on a path of its own.
@@ -58,11 +60,15 @@ func request(route, outcome string) string {
 }
 
 // grown are the counters that have grown since before, and by how much. Series of
-// histograms are left out, but for their counts.
+// histograms are left out, but for their counts; and so is what counts messages by
+// the key that verified them (TestMetricsOfKeys).
 func (s scrape) grown(before scrape) map[string]float64 {
 	grown := map[string]float64{}
 	for series, value := range s {
 		name, _, _ := strings.Cut(series, "{")
+		if name == "caddy_alipay_key_messages_total" {
+			continue
+		}
 		if d := value - before[series]; d != 0 && (strings.HasSuffix(name, "_total") || strings.HasSuffix(name, "_count")) {
 			grown[series] = d
 		}
@@ -287,5 +293,19 @@ func TestMetricsOverReloads(t *testing.T) {
 	}
 	if commits := grown[`caddy_alipay_ledger_commit_duration_seconds_count{ledger="bolt"}`]; commits < 80 {
 		t.Errorf("%v commits for 40 orders", commits)
+	}
+}
+
+// TestMetricsOfKeys: what a key of Alipay's has verified is counted under its name,
+// and what it has not is not.
+func TestMetricsOfKeys(t *testing.T) {
+	w := newWorld(t, scraped)
+	w.buy("K1", "1.00")
+	name := of("key_messages_total", "key", gateway.KeyName(&alipayKey().PublicKey))
+	before := w.scrape()[name]
+	w.wantNotify(w.notice("K1", "1.00"), 200, "success")
+	w.post(sign(newKey(), w.notice("K1", "1.00")).Encode())
+	if got := w.scrape()[name] - before; got != 1 {
+		t.Errorf("%s grew by %v, want 1", name, got)
 	}
 }

@@ -29,5 +29,5 @@ func (a *Account) observer(logger *zap.Logger, events *emitter) *courier.Observe
 
 // book is what the metrics show of the account's ledger.
 func (a *Account) book() *book {
-	return &book{account: a.name, appID: a.AppID, ledger: a.ledger, silent: a.courier.SilentSince}
+	return &book{account: a.name, appID: a.AppID, ledger: a.ledger, certificates: a.keys.certificates, silent: a.courier.SilentSince}
 }

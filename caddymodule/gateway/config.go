@@ -44,6 +44,10 @@ type Config struct {
 	// Now is the clock by which answers are received; nil is time.Now.
 	Now func() time.Time
 
+	// Verified is told which key of Alipay's has verified a message, by its KeyName,
+	// from several goroutines at once; nil: nobody.
+	Verified func(key string)
+
 	// Observe is told of each call to Alipay that has ended, from several
 	// goroutines; nil is nobody.
 	Observe func(Call)

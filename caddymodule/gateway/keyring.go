@@ -35,7 +35,7 @@ func newKeyring(c *Config) (*keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	verifier.encryptKey = c.EncryptKey
+	verifier.encryptKey, verifier.verified = c.EncryptKey, c.Verified
 	k := &keyring{verifier: verifier}
 	k.own, _ = c.PrivateKey.Public().(*rsa.PublicKey) // check has seen that it is one
 	if c.AppCertSN != "" {

@@ -105,4 +105,7 @@ func Fingerprint(key *rsa.PublicKey) string {
 }
 
 // sameKey compares moduli and exponents.
+// KeyName is the short form of a key's Fingerprint, fit for a label.
+func KeyName(key *rsa.PublicKey) string { return Fingerprint(key)[:16] }
+
 func sameKey(a, b *rsa.PublicKey) bool { return a.E == b.E && a.N.Cmp(b.N) == 0 }

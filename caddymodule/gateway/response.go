@@ -109,7 +109,7 @@ func (v *Verifier) verifyAnswer(content []byte, signText, certSN string) bool {
 		sum := sha256.Sum256(form)
 		for _, key := range keys {
 			if key.Size() == len(sign) && v.check(key, crypto.SHA256, sum[:], sign) == nil {
-				v.count(key)
+				v.tell(key)
 				return true
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"sync/atomic"
 )
 
 // maxRSA bounds the RSA operations that one message can cost, whatever it holds.
@@ -34,8 +33,9 @@ type Verifier struct {
 	// encryptKey decrypts answers of the gateway; nil if their content is plain.
 	encryptKey []byte
 
-	// used counts the messages that each of keys has verified.
-	used []atomic.Uint64
+	// verified is told which key has verified a message, by its KeyName; nil: nobody.
+	verified func(key string)
+	names    map[*rsa.PublicKey]string
 
 	// check is rsa.VerifyPKCS1v15; tests count its calls.
 	check func(key *rsa.PublicKey, hash crypto.Hash, sum, sign []byte) error
@@ -48,7 +48,7 @@ func NewVerifier(appID string, keys ...AlipayKey) (*Verifier, error) {
 	if appID == "" {
 		return nil, errors.New("app_id is empty")
 	}
-	v := &Verifier{appID: appID, bySN: make(map[string]*rsa.PublicKey), check: rsa.VerifyPKCS1v15}
+	v := &Verifier{appID: appID, bySN: make(map[string]*rsa.PublicKey), names: make(map[*rsa.PublicKey]string), check: rsa.VerifyPKCS1v15}
 	for _, k := range keys {
 		if k.Public == nil || k.Public.N == nil {
 			return nil, errors.New("one of Alipay's keys is missing")
@@ -60,7 +60,6 @@ func NewVerifier(appID string, keys ...AlipayKey) (*Verifier, error) {
 			return nil, err
 		}
 	}
-	v.used = make([]atomic.Uint64, len(v.keys))
 	switch {
 	case len(v.keys) == 0:
 		return nil, errors.New("no key of Alipay is configured: without one nothing it says can be believed")
@@ -80,6 +79,7 @@ func (v *Verifier) add(k AlipayKey) error {
 	}
 	if !known {
 		v.keys = append(v.keys, key)
+		v.names[key] = KeyName(key)
 	}
 	if k.SN == "" {
 		return nil
@@ -125,7 +125,7 @@ func (v *Verifier) verify(ps params) (reading, *Rejection) {
 				break
 			}
 			if v.check(key, crypto.SHA256, sum[:], sign) == nil {
-				v.count(key)
+				v.tell(key)
 				return r, nil
 			}
 		}
@@ -142,27 +142,10 @@ func (v *Verifier) Keys() []AlipayKey {
 	return list
 }
 
-// KeyUse says how many messages a key of Alipay's has verified.
-type KeyUse struct {
-	Fingerprint string // the first 16 hex digits of the SHA-256 of the key in PKIX form
-	Messages    uint64
-}
-
-// KeyUse lists the keys in the order in which they were given. Once only the new
-// one of two is used, the old one can go.
-func (v *Verifier) KeyUse() []KeyUse {
-	list := make([]KeyUse, len(v.keys))
-	for i, key := range v.keys {
-		list[i] = KeyUse{Fingerprint: Fingerprint(key)[:16], Messages: v.used[i].Load()}
-	}
-	return list
-}
-
-func (v *Verifier) count(key *rsa.PublicKey) {
-	for i, have := range v.keys {
-		if have == key {
-			v.used[i].Add(1)
-		}
+// tell tells whoever wants to know which key has verified a message.
+func (v *Verifier) tell(key *rsa.PublicKey) {
+	if v.verified != nil {
+		v.verified(v.names[key])
 	}
 }
 

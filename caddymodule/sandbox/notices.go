@@ -33,7 +33,7 @@ type notice struct {
 	content  wire.Params // UTF-8, without notify_time and sign
 	created  time.Time
 	state    string
-	next     time.Time // when the next attempt is due; zero: never
+	next     time.Time       // when the next attempt is due; zero: never
 	gaps     []time.Duration // until the attempts that are left
 	attempts []Attempt
 }

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	maxSending = 64      // notices on the way at the same time
+	maxSending = 64       // notices on the way at the same time
 	maxAnswer  = 64 << 10 // bytes of an answer that are kept
 	maxHeader  = 8 << 10  // bytes of an answer's header that are kept
 
