@@ -64,12 +64,15 @@ const (
 	sqlTotals           = `SELECT coalesce(sum(t.paid), 0)::bigint, coalesce(sum(t.refunded), 0)::bigint,
 		coalesce(sum(t.refunded_told), 0)::bigint, coalesce(sum(t.accepted), 0)::bigint
 		FROM {}.totals t WHERE t.app_id = $1`
+	// LATERAL and LIMIT have each order looked up by its key, however many others
+	// there are.
 	sqlUndeliveredTotals = `SELECT coalesce(sum(o.total) FILTER (WHERE o.accepted < o.paid_sequence), 0)::bigint,
 			coalesce(sum(o.sequence - o.accepted), 0)::bigint,
 			coalesce(sum(o.sequence - o.accepted) FILTER (WHERE a.due_at IS NULL AND o.body -> 'contradicted' IS NULL), 0)::bigint,
 			min(e.at)
-		FROM {}.agenda a JOIN {}.orders o ON o.id = a.order_id
-		LEFT JOIN {}.events e ON e.order_id = o.id AND e.sequence = o.accepted + 1
+		FROM {}.agenda a
+		JOIN LATERAL (SELECT * FROM {}.orders o WHERE o.id = a.order_id LIMIT 1) o ON true
+		LEFT JOIN LATERAL (SELECT e.at FROM {}.events e WHERE e.order_id = o.id AND e.sequence = o.accepted + 1 LIMIT 1) e ON true
 		WHERE a.task = 'tell' AND a.app_id = $1`
 	// Alipay states a trade several times, but its buyer has paid once; what is an
 	// order's own trade counts there.
@@ -77,9 +80,10 @@ const (
 			SELECT sum(p.pays) FROM (
 				SELECT DISTINCT ON (d.trade_no) d.out_trade_no, d.trade_no, d.pays
 				FROM {}.held d WHERE d.app_id = $1 AND d.waits AND d.pays > 0 ORDER BY d.trade_no, d.position) p
-			WHERE NOT EXISTS (SELECT FROM {}.orders o WHERE o.app_id = $1 AND o.out_trade_no = p.out_trade_no
-				AND o.trade_no = p.trade_no AND o.paid_sequence > 0)), 0)::bigint
+			WHERE NOT coalesce((SELECT o.trade_no = p.trade_no AND o.paid_sequence > 0 FROM {}.orders o
+				WHERE o.app_id = $1 AND o.out_trade_no = p.out_trade_no), false)), 0)::bigint
 		FROM {}.held h WHERE h.app_id = $1 AND h.waits`
 	sqlUnknownTotals = `SELECT coalesce(sum(jsonb_array_length(jsonb_path_query_array(o.body, '$.intents[*] ? (@.outcome == "unknown")'))), 0)::bigint
-		FROM {}.agenda a JOIN {}.orders o ON o.id = a.order_id WHERE a.task = 'refund' AND a.subject = $1 AND a.app_id = $1`
+		FROM {}.agenda a JOIN LATERAL (SELECT * FROM {}.orders o WHERE o.id = a.order_id LIMIT 1) o ON true
+		WHERE a.task = 'refund' AND a.subject = $1 AND a.app_id = $1`
 )

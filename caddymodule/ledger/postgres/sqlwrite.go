@@ -76,10 +76,8 @@ const (
 	sqlRelease = `DELETE FROM {}.leases l USING {}.orders o
 		WHERE o.app_id = $2 AND o.out_trade_no = $3 AND l.task = $1 AND l.order_id = o.id AND l.owner = $4`
 	sqlUnlease       = `DELETE FROM {}.leases l WHERE l.task = $1 AND l.order_id = ANY($2) AND l.owner = $3`
-	sqlLockSetting   = `SELECT value FROM {}.settings WHERE name = $1 FOR UPDATE`
 	sqlInsertSetting = `INSERT INTO {}.settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
 	sqlUpdateSetting = `UPDATE {}.settings SET value = $2 WHERE name = $1 AND value = $3`
-	sqlDeleteSetting = `DELETE FROM {}.settings WHERE name = $1 AND value = $2`
 	sqlNotify        = `SELECT pg_notify($1, $2)`
 )
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 )
 
 // owner is the user that servers run as: PostgreSQL refuses root.
@@ -80,4 +81,27 @@ func descendants(pid int) (list []int) {
 		}
 	}
 	return list
+}
+
+// Limit lets no file of the server grow beyond so many bytes, as a full disk
+// would, until the function that it returns is called.
+func (s *Server) Limit(t testing.TB, bytes int) (release func()) {
+	t.Helper()
+	set := func(most string) {
+		t.Helper()
+		for _, pid := range append(descendants(s.process.Pid), s.process.Pid) {
+			// util-linux's program, for the limits are those of another user's process
+			cmd := exec.Command("prlimit", "--fsize="+most+":unlimited", "--pid", strconv.Itoa(pid))
+			var err error
+			if cmd.SysProcAttr, err = unprivileged(); err != nil {
+				t.Fatal(err)
+			}
+			out, err := cmd.CombinedOutput()
+			if err != nil && syscall.Kill(pid, 0) == nil { // else it has ended meanwhile
+				t.Fatalf("limiting the server's files: %v: %s", err, out)
+			}
+		}
+	}
+	set(strconv.Itoa(bytes))
+	return func() { set("unlimited") }
 }

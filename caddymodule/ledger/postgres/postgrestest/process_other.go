@@ -8,6 +8,7 @@ package postgrestest
 import (
 	"os/exec"
 	"syscall"
+	"testing"
 )
 
 func unprivileged() (*syscall.SysProcAttr, error) { return nil, nil }
@@ -28,3 +29,10 @@ func startBound(cmd *exec.Cmd, ended chan<- struct{}) error {
 // descendants: elsewhere the server's processes see for themselves that their
 // postmaster is gone.
 func descendants(int) []int { return nil }
+
+// Limit needs Linux.
+func (s *Server) Limit(t testing.TB, _ int) (release func()) {
+	t.Helper()
+	t.Skip("the files of another process can be limited on Linux only")
+	return nil
+}

@@ -99,18 +99,26 @@ func Start(t testing.TB, options ...string) *Server {
 	return s
 }
 
-// New makes a server and starts it. Options are settings, name=value. Remove it
-// in the end.
+// New makes a server and starts it. Options are settings, name=value, or begin
+// with -- and are initdb's. Remove it in the end.
 func New(options ...string) (*Server, error) {
-	s, err := newFolder(options)
+	var settings []string
+	initdb := []string{"-U", User, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"}
+	for _, o := range options {
+		if strings.HasPrefix(o, "--") {
+			initdb = append(initdb, o)
+		} else {
+			settings = append(settings, o)
+		}
+	}
+	s, err := newFolder(settings)
 	if err != nil {
 		return nil, err
 	}
 	password := filepath.Join(s.Dir, "password")
 	if err = os.WriteFile(password, []byte(Password), 0o600); err == nil {
 		if err = s.chown(password); err == nil {
-			err = s.Tool("initdb", "-D", s.data(), "-U", User, "-A", "scram-sha-256", "--pwfile", password,
-				"-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+			err = s.Tool("initdb", append(initdb, "-D", s.data(), "--pwfile", password)...)
 		}
 	}
 	if err == nil {
