@@ -163,9 +163,10 @@ func (o *Order) refundNamed(requestNo string) bool {
 
 // endsAt is the sum at which a refund ends of which only its own amount was
 // stated (alipay.trade.fastpay.refund.query names no sum): its amount and what was
-// refunded earlier, by Alipay's clock. Where that is not certain, because somebody
-// refunds by hand in the same second, it is the smaller sum: joinRefund raises it
-// when the sum is stated.
+// refunded earlier, by Alipay's clock. If that states no time, it is all that is
+// known, for ours go one after the other. Where the order is not certain, because
+// somebody refunds by hand in the same second, it is the smaller sum: joinRefund
+// raises it when the sum is stated.
 func (o *Order) endsAt(e *Evidence) Amount {
 	var before, earlier Amount
 	for _, r := range o.Refunds {
@@ -175,7 +176,7 @@ func (o *Order) endsAt(e *Evidence) Amount {
 		case r.RequestNo == "" && r.Sum-before == e.RefundAmount:
 			return r.Sum
 		}
-		if before = r.Sum; r.At.Truncate(time.Second).Before(e.RefundedAt.Truncate(time.Second)) {
+		if before = r.Sum; e.RefundedAt.IsZero() || r.At.Truncate(time.Second).Before(e.RefundedAt.Truncate(time.Second)) {
 			earlier = r.Sum
 		}
 	}

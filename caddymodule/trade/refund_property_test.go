@@ -50,13 +50,20 @@ func (b *bank) refund(number string, amount trade.Amount) bool {
 	if sum == 8888 {
 		status = trade.StatusClosed
 	}
-	named := refunded(sum, number)
+	named := func(e *trade.Evidence) {
+		refunded(sum, number)(e)
+		e.RefundedAt = at
+	}
 	b.said = append(b.said,
 		says(status, named), // a notice
 		says(trade.StatusSuccess, named, source(trade.SourceRefund), func(e *trade.Evidence) { // the call's own answer
 			e.Total, e.SellerID, e.PaidAt = 0, "", time.Time{}
 		}),
 		says(trade.StatusSuccess, source(trade.SourceRefund), func(e *trade.Evidence) { // refund.query
+			e.Total, e.SellerID, e.PaidAt = 0, "", time.Time{}
+			e.RefundAmount, e.RefundRequestNo, e.RefundedAt = amount, number, at
+		}),
+		says(trade.StatusSuccess, source(trade.SourceRefund), func(e *trade.Evidence) { // which need not tell the time
 			e.Total, e.SellerID, e.PaidAt = 0, "", time.Time{}
 			e.RefundAmount, e.RefundRequestNo = amount, number
 		}))
