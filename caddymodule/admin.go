@@ -130,7 +130,7 @@ func serveAccounts(w http.ResponseWriter, r *http.Request) error {
 
 // api is the account's merchant API.
 func (a *Account) api(logger *zap.Logger) *merchant.API {
-	return &merchant.API{Gateway: a.gateway, Ledger: a.ledger, Courier: a.courier, Logger: logger}
+	return &merchant.API{Keys: a.JWKS, Gateway: a.gateway, Ledger: a.ledger, Courier: a.courier, Logger: logger}
 }
 
 var _ caddy.AdminRouter = (*Admin)(nil)

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/assertion"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/merchant"
 )
 
 const assertionHeader = "X-Alipay-Trade-Assertion"
@@ -108,6 +110,67 @@ func kidOf(t *testing.T, r *received) string {
 		t.Fatal(err)
 	}
 	return parsed.Signatures[0].Protected.KeyID
+}
+
+// withMerchant adds a merchant's side to the configuration, and returns its URL.
+func (w *world) withMerchant(options string) string {
+	w.t.Helper()
+	address := "http://" + freeAddress(w.t)
+	config := w.caddyfile() + "\n" + address + " {\nalipay_merchant {\ntoken 0123456789abcdef0123456789abcdef\n" + options + "\n}\n}\n"
+	if err := load(config); err != nil {
+		w.t.Fatal(err)
+	}
+	return address
+}
+
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body := must(io.ReadAll(resp.Body))
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/jwk-set+json" ||
+		resp.Header.Get("Cache-Control") != "public, max-age=300" {
+		t.Errorf("%s: %d %v %s", url, resp.StatusCode, resp.Header, body)
+	}
+	return string(body)
+}
+
+// TestAssertionKeysAreServed: the keys are on the merchant's side, without a token
+// and without their private halves; those who share a secret have none.
+func TestAssertionKeysAreServed(t *testing.T) {
+	w := newWorld(t, "", func(w *world) { w.site = "assertion hs256 0123456789abcdef0123456789abcdef" })
+	if got := fetch(t, w.withMerchant("")+merchant.KeysPath); got != `{"keys":[]}` {
+		t.Errorf("with a secret: %s", got)
+	}
+	w.site = ""
+	base := w.withMerchant("jwks /keys.json")
+	delivery, back := w.purchase("A1")
+	for _, path := range []string{merchant.KeysPath, "/keys.json"} {
+		text := fetch(t, base+path)
+		var set jose.JSONWebKeySet
+		if err := json.Unmarshal([]byte(text), &set); err != nil || len(set.Keys) != 2 || strings.Contains(text, `"d"`) {
+			t.Fatalf("%s: %s, %v", path, text, err)
+		}
+		w.wantAsserted(delivery, set, jose.EdDSA)
+		w.wantAsserted(back, set, jose.EdDSA)
+	}
+	resp, err := http.Get(base + "/orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("orders without a token: %d", resp.StatusCode)
+	}
+	for _, path := range []string{"keys.json", "/a//b", "/keys?x", "/{x}"} {
+		if err := load(w.caddyfile() + "\nhttp://127.0.0.1:0 {\nalipay_merchant {\ntoken 0123456789abcdef0123456789abcdef\njwks " + path + "\n}\n}\n"); err == nil ||
+			!strings.Contains(err.Error(), "is no plain path") {
+			t.Errorf("jwks %s: %v", path, err)
+		}
+	}
 }
 
 // TestAssertionKeysLast: on by default, under one key over reloads and restarts.

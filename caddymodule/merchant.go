@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"path"
 	"regexp"
 	"strings"
 
@@ -37,6 +39,10 @@ type Merchant struct {
 	// RFC 6750 allows; take 32 random ones. At least one is required.
 	Tokens []string `json:"tokens,omitempty"`
 
+	// JWKS is a further path at which the keys of X-Alipay-Trade-Assertion are
+	// served, without a token. Default: /.well-known/jwks.json alone.
+	JWKS string `json:"jwks,omitempty"`
+
 	api    *merchant.API
 	tokens [][sha256.Size]byte
 }
@@ -50,6 +56,9 @@ func (*Merchant) CaddyModule() caddy.ModuleInfo {
 func (m *Merchant) Provision(ctx caddy.Context) error {
 	if err := m.readTokens(ctx.Logger()); err != nil {
 		return err
+	}
+	if m.JWKS != "" && (m.JWKS[0] != '/' || m.JWKS != path.Clean(m.JWKS) || strings.ContainsAny(m.JWKS, "?#%{")) {
+		return fmt.Errorf("alipay_merchant: jwks %q is no plain path such as /keys.json", m.JWKS)
 	}
 	app, err := ctx.AppIfConfigured("alipay")
 	if errors.Is(err, caddy.ErrNotConfigured) {
@@ -98,12 +107,22 @@ func (m *Merchant) readTokens(logger *zap.Logger) error {
 
 // ServeHTTP lets callers with a token through to the API.
 func (m *Merchant) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if m.JWKS != "" && r.URL.Path == m.JWKS {
+		r = at(r, merchant.KeysPath)
+	}
 	if !m.allows(r) && !merchant.IsOpen(r) {
 		m.api.Unauthorized(w, r)
 		return nil
 	}
 	m.api.ServeHTTP(w, r)
 	return nil
+}
+
+// at is a request for another path.
+func at(r *http.Request, path string) *http.Request {
+	moved := r.WithContext(r.Context()) // a copy
+	moved.URL = &url.URL{Path: path, RawQuery: r.URL.RawQuery}
+	return moved
 }
 
 // allows compares the token that came with each that is configured, in a time that

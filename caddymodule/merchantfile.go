@@ -28,6 +28,7 @@ func parseMerchant(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) 
 //	alipay_merchant [<matcher>] {
 //	    token   <token>   # repeatable
 //	    account <name>
+//	    jwks    <path>
 //	}
 func (m *Merchant) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
@@ -38,6 +39,10 @@ func (m *Merchant) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		switch option := d.Val(); option {
 		case "account":
 			if err := once(d, &m.Account); err != nil {
+				return err
+			}
+		case "jwks":
+			if err := once(d, &m.JWKS); err != nil {
 				return err
 			}
 		case "token":

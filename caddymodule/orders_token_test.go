@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -42,9 +43,7 @@ func (w *world) orderToken(outTradeNo, amount string, change map[string]any) str
 		"aud": w.URL, "iat": time.Now().Unix(), "exp": time.Now().Add(15 * time.Minute).Unix(),
 		"out_trade_no": outTradeNo, "total_amount": amount, "subject": "茶叶 tea",
 	}
-	for name, value := range change {
-		claims[name] = value
-	}
+	maps.Copy(claims, change)
 	input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
 		base64.RawURLEncoding.EncodeToString(must(json.Marshal(claims)))
 	mac := hmac.New(sha256.New, []byte(orderSecret))
@@ -89,7 +88,7 @@ func TestOrdersToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := string(must(os.ReadFile(w.path("log"))))
-	for _, part := range strings.Split(token, ".") {
+	for part := range strings.SplitSeq(token, ".") {
 		if strings.Contains(log, part) {
 			t.Errorf("the log holds a part of the token: %s", part)
 		}

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/assertion"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/merchant"
 )
 
 const verifiers = "../examples/verify/"
@@ -92,9 +92,9 @@ type forger struct {
 	signature string
 }
 
-func newForger(t *testing.T, key ed25519.PrivateKey, real string) *forger {
+func newForger(t *testing.T, key ed25519.PrivateKey, genuine string) *forger {
 	t.Helper()
-	part := strings.Split(real, ".")
+	part := strings.Split(genuine, ".")
 	f := &forger{key: key, header: part[0], payload: part[1], signature: part[2]}
 	if err := json.Unmarshal(must(base64.RawURLEncoding.DecodeString(f.payload)), &f.claims); err != nil {
 		t.Fatal(err)
@@ -163,15 +163,17 @@ func (f *forger) forgeries(jwks string) map[string]string {
 }
 
 // TestVerifiers runs the verifier of each language on the assertion of a real
-// delivery and of a real return, and on what must be refused.
+// delivery and of a real return, and on what must be refused. The keys come from
+// the merchant's side, as they do for a shop.
 func TestVerifiers(t *testing.T) {
 	var key ed25519.PrivateKey
 	w := newWorld(t, "", func(w *world) {
 		key = w.assertionKey("a.pem")
 		w.global = "assertion_key " + w.path("a.pem")
 	})
+	keysURL := w.withMerchant("") + merchant.KeysPath
 	delivery, back := w.purchase("A1")
-	jwks := string(must(must(assertion.NewFixed([]ed25519.PrivateKey{key})).JWKS(t.Context())))
+	jwks := fetch(t, keysURL)
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -183,17 +185,18 @@ func TestVerifiers(t *testing.T) {
 	set, body, changed := file("jwks.json", jwks), file("body", delivery.Body), file("changed", delivery.Body+"&")
 	signed, signedBack := delivery.Header.Get(assertionHeader), back.Header.Get(assertionHeader)
 	forgeries := newForger(t, key, signed).forgeries(jwks)
+	forgeries["the return's"] = signedBack
 	for name := range verifierCommands {
 		t.Run(name, func(t *testing.T) {
 			v := newVerifier(t, name)
-			for what, args := range map[string][]string{"delivery": {signed, body}, "return": {signedBack}} {
-				claims, refusal := v.verify(append([]string{set, w.URL}, args...)...)
+			for what, args := range map[string][]string{
+				"delivery": {keysURL, w.URL, signed, body}, "return": {keysURL, w.URL, signedBack}, "delivery, keys of a file": {set, w.URL, signed, body},
+			} {
+				claims, refusal := v.verify(args...)
 				if refusal != "" || claims["total_amount"] != "88.88" && !strings.Contains(claims["text"].(string), "total_amount=88.88") {
 					t.Errorf("the real %s: %v, %s", what, claims, refusal)
 				}
 			}
-			forgeries := maps.Clone(forgeries)
-			forgeries["the return's"] = signedBack
 			for what, forged := range forgeries {
 				if claims, refusal := v.verify(set, w.URL, forged, body); refusal == "" {
 					t.Errorf("%s was taken: %v", what, claims)

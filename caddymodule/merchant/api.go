@@ -4,6 +4,7 @@
 package merchant
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
@@ -22,9 +23,9 @@ type API struct {
 	Courier *courier.Courier
 	Logger  *zap.Logger
 
-	// Keys serves the JWKS by which a shop verifies assertions; nil if the account
+	// Keys are the JWK Set by which a shop verifies assertions; nil if the account
 	// makes none.
-	Keys http.Handler
+	Keys func(context.Context) ([]byte, error)
 }
 
 // ServeHTTP answers every call: with JSON, or with a problem document.

@@ -19,11 +19,26 @@ func (*API) serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(OpenAPI) // the client may be gone
 }
 
+// KeysPath is where the keys of assertions are.
+const KeysPath = "/.well-known/jwks.json"
+
+// keysAge is how long a shop may keep the keys. The key that signs next is among
+// them, so that this delays nothing but a revocation.
+const keysAge = "public, max-age=300"
+
 // serveKeys serves the keys that assertions are signed with, which are public.
 func (a *API) serveKeys(w http.ResponseWriter, r *http.Request) {
 	if a.Keys == nil {
 		a.fail(w, problem(notFound, "this account signs no assertions, so there are no keys"))
 		return
 	}
-	a.Keys.ServeHTTP(w, r)
+	keys, err := a.Keys(r.Context())
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/jwk-set+json")
+	h.Set("Cache-Control", keysAge)
+	_, _ = w.Write(keys) // the client may be gone
 }

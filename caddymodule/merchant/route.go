@@ -37,7 +37,7 @@ var targets = []target{
 	{method: "POST", path: "/events/redeliver", call: (*API).redeliverMany},
 	{method: "POST", path: "/events/{id}/redeliver", call: (*API).redeliver},
 	{method: "GET", path: "/openapi.json", open: true, raw: (*API).serveOpenAPI},
-	{method: "GET", path: "/.well-known/jwks.json", open: true, raw: (*API).serveKeys},
+	{method: "GET", path: KeysPath, open: true, raw: (*API).serveKeys},
 }
 
 // IsOpen reports whether a request needs no token.

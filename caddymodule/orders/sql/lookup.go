@@ -121,5 +121,6 @@ func (s *SQL) try(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return statement.Close()
+	defer func() { _ = statement.Close() }() // it was looked at
+	return nil
 }

@@ -254,8 +254,8 @@ func wantRefusal(t *testing.T, name string, err, want error, status int) {
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	good := jsonOf(order(nil))
-	real := signed(order(nil))
-	part := strings.Split(real, ".")
+	genuine := signed(order(nil))
+	part := strings.Split(genuine, ".")
 	pemKey := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix(pair.Public())}))
 	raw := string(pair.Public().(ed25519.PublicKey))
 	doubled := strings.Replace(good, "{", `{"total_amount":"0.01",`, 1)
@@ -268,9 +268,9 @@ func TestForgedTokens(t *testing.T) {
 		"nothing":                      {bySecret(t), "", errNoToken, 400},
 		"a word":                       {bySecret(t), "A1", errNoToken, 400},
 		"two parts":                    {bySecret(t), part[0] + "." + part[1], errNoToken, 400},
-		"four parts":                   {bySecret(t), real + ".x", errNoToken, 400},
+		"four parts":                   {bySecret(t), genuine + ".x", errNoToken, 400},
 		"no signature":                 {bySecret(t), part[0] + "." + part[1] + ".", errNoToken, 400},
-		"spaces":                       {bySecret(t), " " + real, errNoToken, 400},
+		"spaces":                       {bySecret(t), " " + genuine, errNoToken, 400},
 		"line breaks":                  {bySecret(t), part[0] + "\n." + part[1] + "." + part[2], errNoToken, 400},
 		"standard base64":              {bySecret(t), part[0] + "." + part[1] + "." + "+/==", errNoToken, 400},
 		"JSON serialization":           {bySecret(t), `{"payload":"` + part[1] + `"}`, errNoToken, 400},
