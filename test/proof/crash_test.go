@@ -53,6 +53,7 @@ func TestCrash(t *testing.T) {
 	})
 	s := &stream{world: w, audit: newAuditor(w), seed: seed, paid: map[string][]string{}, checked: map[string]bool{}}
 	rng := rand.New(rand.NewPCG(seed, 0))
+	must(program())(t)
 	s.begin()
 	began := time.Now()
 	for k := range kills {

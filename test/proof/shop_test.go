@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // shop is a shop without any Alipay code, which holds what it is told against
@@ -25,7 +26,10 @@ type shop struct {
 	heard  map[string]*hearing    // what it was told, by order
 	proved map[string]bool        // orders whose buyers came back with TRADE_SUCCESS
 	refuse func(d *delivery) bool // if set, says which deliveries are not accepted
-	calls  int
+	taken  int                    // deliveries that were accepted for the first time
+
+	work time.Duration // how long it works on a delivery
+	desk chan struct{} // how many deliveries it works on at a time; nil: as many as come
 }
 
 // hearing is what a shop was told of one order.
@@ -87,8 +91,40 @@ func (s *shop) setRefuse(f func(*delivery) bool) {
 	s.refuse = f
 }
 
+// setWork makes each delivery take some time, and so many at a time.
+func (s *shop) setWork(takes time.Duration, atOnce int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.work, s.desk = takes, nil
+	if takes > 0 {
+		s.desk = make(chan struct{}, atOnce)
+	}
+}
+
+// toil is the shop's work on a delivery.
+func (s *shop) toil() {
+	s.mu.Lock()
+	work, desk := s.work, s.desk
+	s.mu.Unlock()
+	if desk != nil {
+		desk <- struct{}{}
+		time.Sleep(work)
+		<-desk
+	}
+}
+
+// accepted is how many events the shop has accepted.
+func (s *shop) accepted() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
+}
+
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
+	if r.Method == http.MethodPost {
+		s.toil()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	no, asked := strings.CutPrefix(r.URL.Path, "/alipay/orders/")
@@ -140,9 +176,12 @@ func (s *shop) told(header http.Header) bool {
 	if h.amount = get("Total-Amount"); h.amount != s.prices[d.no] {
 		s.t.Errorf("%s was sold for %s and told as paid with %s", d.no, s.prices[d.no], h.amount)
 	}
-	if s.calls++; s.refuse != nil && s.refuse(d) {
+	if s.refuse != nil && s.refuse(d) {
 		return false
 	}
-	h.accepted = max(h.accepted, sequence)
+	if sequence > h.accepted {
+		h.accepted = sequence
+		s.taken++
+	}
 	return true
 }
