@@ -31,9 +31,9 @@ func oddScreens(name string) []screen {
 // tab opens one more tab, with the same cookies, and brings it to the front.
 func (b *browser) tab(languages string) *browser {
 	b.t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx)
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithExistingBrowserContext(b.profile))
 	b.t.Cleanup(cancel)
-	other := &browser{t: b.t, ctx: ctx, screen: b.screen, shots: b.shots}
+	other := &browser{t: b.t, ctx: ctx, profile: b.profile, screen: b.screen, shots: b.shots}
 	chromedp.ListenTarget(ctx, other.listen)
 	size := chromedp.EmulateViewport(b.screen.width, b.screen.height)
 	if b.screen.userAgent != "" {
@@ -77,6 +77,12 @@ func (b *browser) again(d *demo, tea string) string {
 func (b *browser) cashier() int64 {
 	b.t.Helper()
 	b.click("#pay")
+	return b.balance()
+}
+
+// balance logs in at the cashier as the first buyer.
+func (b *browser) balance() int64 {
+	b.t.Helper()
 	b.wait("#buyer-1")
 	b.click("#buyer-1")
 	b.wait("#balance")
@@ -220,30 +226,37 @@ func TestOddReturnReloads(t *testing.T) {
 }
 
 // An order whose time is over cannot be paid from a cashier page that is still
-// open, and the shop never shows it as paid.
+// open, and the shop never shows it as paid. The sidecar asks when the time is
+// over, so that both screens wait for it together.
 func TestOddOrderExpires(t *testing.T) {
-	for _, s := range oddScreens("expired") {
-		t.Run(s.name, func(t *testing.T) {
-			b := openBrowser(t, s, "zh-CN")
-			d := open(t, t.TempDir(), "127.0.0.1:0")
-			number := b.basket(d, "longjing")
-			b.cashier()
-			b.look("1-cashier-before")
-			ctx, cancel := context.WithTimeout(t.Context(), browserTime/2)
-			defer cancel()
-			if err := d.gateway.Advance(ctx, 2*time.Hour); err != nil { // the demo's orders have one hour
-				t.Fatal(err)
-			}
-			b.click("#pay") // its page is from before the end
-			b.wait("#closed")
-			b.look("2-cashier-closed")
-			b.until(d, number, "closed")
-			b.look("3-order-closed")
-			b.settledAlready(d, number, "4-settled")
-			trade, err := d.gateway.Trade(number)
-			if err != nil || trade.TradeStatus != "TRADE_CLOSED" || trade.GmtPayment != "" {
-				t.Errorf("the gateway knows %+v (%v)", trade, err)
-			}
-		})
+	d := open(t, t.TempDir(), "127.0.0.1:0")
+	screens := oddScreens("expired")
+	buyers, numbers := make([]*browser, len(screens)), make([]string, len(screens))
+	for i, s := range screens {
+		b := openBrowser(t, s, "zh-CN")
+		buyers[i], numbers[i] = b, b.basket(d, "longjing")
+		b.cashier()
+		b.look("1-cashier-before")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), browserTime/2)
+	defer cancel()
+	if err := d.gateway.Advance(ctx, 2*time.Hour); err != nil { // the demo's orders have one hour
+		t.Fatal(err)
+	}
+	for _, b := range buyers {
+		b.run(page.BringToFront())
+		b.click("#pay") // its page is from before the end
+		b.wait("#closed")
+		b.look("2-cashier-closed")
+	}
+	for i, b := range buyers {
+		b.run(page.BringToFront())
+		b.until(d, numbers[i], "closed")
+		b.look("3-order-closed")
+		b.settledAlready(d, numbers[i], "4-settled")
+		trade, err := d.gateway.Trade(numbers[i])
+		if err != nil || trade.TradeStatus != "TRADE_CLOSED" || trade.GmtPayment != "" {
+			t.Errorf("%s: the gateway knows %+v (%v)", b.screen.name, trade, err)
+		}
 	}
 }

@@ -14,21 +14,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
 // browserTime bounds one browser test, on a slow machine too.
 const browserTime = 3 * time.Minute
 
-// browser is a headless Chromium with a fresh profile.
+// browser is a window of a headless Chromium with a fresh profile.
 type browser struct {
-	t      *testing.T
-	ctx    context.Context
-	screen screen
-	shots  string
+	t       *testing.T
+	ctx     context.Context
+	profile cdp.BrowserContextID
+	screen  screen
+	shots   string
+
+	left int // documents left by the back button
 
 	mu     sync.Mutex
 	errors []string // what its console complained of
@@ -65,18 +70,59 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
+// shared is the one Chromium of all tests; TestMain closes it.
+var shared struct {
+	once  sync.Once
+	ctx   context.Context
+	err   error
+	close func()
+}
+
+// startChromium starts it for the first test that asks.
+func startChromium(t *testing.T) context.Context {
+	t.Helper()
+	path := chromium(t)
+	shared.once.Do(func() {
+		allocator, closeAllocator := chromedp.NewExecAllocator(context.Background(), // it outlives its first test
+			chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
+			chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+			chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("disable-sync", true), chromedp.Flag("no-proxy-server", true), chromedp.Flag("hide-scrollbars", true),
+			chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(browserTime/2))
+		ctx, closeFirst := chromedp.NewContext(allocator)
+		shared.ctx, shared.close = ctx, func() { closeFirst(); closeAllocator() }
+		shared.err = chromedp.Run(ctx)
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return shared.ctx
+}
+
+// openBrowser opens a window with a profile of its own: no cookie is shared with
+// another test's.
 func openBrowser(t *testing.T, s screen, languages string) *browser {
 	t.Helper()
-	allocator, closeAllocator := chromedp.NewExecAllocator(t.Context(),
-		chromedp.ExecPath(chromium(t)), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.WindowSize(int(s.width), int(s.height)),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("no-proxy-server", true), chromedp.Flag("hide-scrollbars", true),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(browserTime/2))
-	ctx, closeTab := chromedp.NewContext(allocator)
+	parent := startChromium(t)
+	chrome := cdp.WithExecutor(parent, chromedp.FromContext(parent).Browser)
+	profile, err := target.CreateBrowserContext().Do(chrome)
+	if err != nil {
+		t.Fatal(err)
+	}
+	window, err := target.CreateTarget("about:blank").WithBrowserContextID(profile).WithNewWindow(true).Do(chrome)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, closeTab := chromedp.NewContext(parent, chromedp.WithTargetID(window))
 	ctx, cancel := context.WithTimeout(ctx, browserTime)
-	t.Cleanup(func() { cancel(); closeTab(); closeAllocator() })
-	b := &browser{t: t, ctx: ctx, screen: s, shots: os.Getenv("DEMO_SCREENSHOTS")}
+	t.Cleanup(func() {
+		cancel()
+		closeTab()
+		if err := target.DisposeBrowserContext(profile).Do(chrome); err != nil {
+			t.Error(err)
+		}
+	})
+	b := &browser{t: t, ctx: ctx, profile: profile, screen: s, shots: os.Getenv("DEMO_SCREENSHOTS")}
 	if b.shots == "" {
 		b.shots = t.TempDir()
 	} else if err := os.MkdirAll(b.shots, 0o755); err != nil {
