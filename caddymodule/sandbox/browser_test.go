@@ -5,11 +5,15 @@ package sandbox_test
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -79,33 +83,71 @@ func TestQRPageIsLive(t *testing.T) {
 	act(till, t, chromedp.WaitVisible(`#paid`))
 }
 
-// No page of the cashier, the till or the panel is wider than a phone.
-func TestPagesFitAPhone(t *testing.T) {
+// view is a page, a screen and a language to look at it in.
+type view struct {
+	page, address, lang string
+	width, height       int64
+}
+
+// No page of the cashier, the till or the panel is wider than its screen or lacks
+// what a page has to have, in either language. DEMO_SCREENSHOTS keeps pictures.
+func TestPagesOnBothScreensInBothLanguages(t *testing.T) {
 	g := sandboxtest.New(t, sandboxtest.Options{})
 	m := newMerchant(t, says("success"))
 	qr := precreated(t, g, "QR1") + "/page"
 	trade := g.Buy("A_rather_long_order_number_20260301_0000000000000000000000000001", "100000.00", m.URL+"/notify", "")
 	g.Wait()
 	problem := g.GatewayURL() + "?" + g.Form("alipay.trade.page.pay", sandboxtest.Biz{"out_trade_no": "A-1"}, nil).Encode()
-	g.Open(g.PayURL("A2", "1.00", "", ""))
+	poor := visit(t, g, g.PayURL("A2", "6000.00", "", ""))
+	poor.press("login", url.Values{"buyer": {"2"}})
+	poor.press("pay", url.Values{})
 	open, err := g.Trade("A2")
 	if err != nil {
 		t.Fatal(err)
 	}
 	tab := browser(t)
-	act(tab, t, chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
-	for _, address := range []string{
-		qr, problem, g.URL + trade.CashierURL, g.URL + open.CashierURL, g.URL + "/", g.URL + "/orders/" + trade.OutTradeNo,
+	shots := os.Getenv("DEMO_SCREENSHOTS")
+	for page, address := range map[string]string{
+		"qr": qr, "problem": problem, "paid": g.URL + trade.CashierURL, "poor": g.URL + open.CashierURL,
+		"panel": g.URL + "/", "order": g.URL + "/orders/" + trade.OutTradeNo,
 	} {
-		var width int
-		var text string
-		act(tab, t, chromedp.Navigate(address), chromedp.Evaluate(`document.documentElement.scrollWidth`, &width),
-			chromedp.Text("body", &text, chromedp.ByQuery))
-		if width > 390 {
-			t.Errorf("%s is %d px wide", address, width)
-		}
-		if len(text) < 50 {
-			t.Errorf("%s shows %q", address, text)
+		for _, lang := range []string{"zh", "en"} {
+			for name, width := range map[string]int64{"desktop": 1280, "phone": 390} {
+				v := view{page, address + "?lang=" + lang, lang, width, 900}
+				if page == "problem" { // its language is the browser's
+					v.address = address
+				}
+				picture := v.look(tab, t)
+				if shots == "" {
+					continue
+				}
+				if err := os.WriteFile(filepath.Join(shots, "sandbox-"+page+"-"+name+"-"+lang+".png"), picture, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 	}
+}
+
+func (v view) look(tab context.Context, t *testing.T) []byte {
+	t.Helper()
+	var found struct {
+		Width, Headings int64
+		Text            string
+		Nameless        []string
+	}
+	var picture []byte
+	act(tab, t, chromedp.EmulateViewport(v.width, v.height), emulation.SetUserAgentOverride("test").WithAcceptLanguage(v.lang),
+		chromedp.Navigate(v.address), chromedp.Evaluate(`({
+			Width: document.documentElement.scrollWidth, Headings: document.querySelectorAll("h1").length,
+			Text: document.body.innerText,
+			Nameless: [...document.querySelectorAll("input:not([type=hidden]), select, textarea")].filter(e => !e.labels.length).map(e => e.outerHTML)
+		})`, &found), chromedp.FullScreenshot(&picture, 100))
+	if found.Width > v.width || found.Headings != 1 || len(found.Nameless) > 0 {
+		t.Errorf("%s in %s: %d px of %d, %d headings, without a label: %v", v.page, v.lang, found.Width, v.width, found.Headings, found.Nameless)
+	}
+	if !strings.Contains(found.Text, "SANDBOX") {
+		t.Errorf("%s in %s does not say SANDBOX: %s", v.page, v.lang, found.Text)
+	}
+	return picture
 }

@@ -285,5 +285,5 @@ func (s *Sandbox) realSeconds(d time.Duration) int {
 	if s.ownClock != nil && s.cfg.Speed > 0 {
 		d = time.Duration(float64(d) / s.cfg.Speed)
 	}
-	return int(max(d, 0) / time.Second)
+	return int((max(d, 0) + time.Second - 1) / time.Second) // 0 only when it is over
 }

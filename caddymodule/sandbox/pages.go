@@ -24,7 +24,7 @@ var pages = parsePages()
 func parsePages() map[string]*template.Template {
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"cashier", "qr", "problem", "panel", "order"} {
-		pages[name] = template.Must(template.ParseFS(webFiles, "web/layout.html", "web/"+name+".html"))
+		pages[name] = template.Must(template.ParseFS(webFiles, "web/layout.html", "web/fault.html", "web/"+name+".html"))
 	}
 	return pages
 }
@@ -49,6 +49,12 @@ func (p page) T(key string) (string, error) {
 		return text.en, nil
 	}
 	return text.zh, nil
+}
+
+// With is the page with other data, for a part of it.
+func (p page) With(data any) page {
+	p.Data = data
+	return p
 }
 
 // Say is a problem in the page's language, as far as its code is known.

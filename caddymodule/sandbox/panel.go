@@ -28,6 +28,8 @@ func (s *Sandbox) panelRoutes(mux *http.ServeMux) {
 		"/notices/{id}/resend":          func(r *http.Request) error { return s.Resend(r.PathValue("id")) },
 		"/clock":                        s.panelClock,
 		"/faults":                       s.panelFaults,
+		"/faults/add":                   s.panelAddFault,
+		"/faults/clear":                 s.panelClearFaults,
 	} {
 		mux.HandleFunc("POST "+path, s.panelAction(act))
 	}
@@ -67,24 +69,18 @@ func (s *Sandbox) panelClock(r *http.Request) error {
 	return s.Advance(r.Context(), move)
 }
 
-func (s *Sandbox) panelFaults(r *http.Request) error {
-	var next Faults
-	if err := json.Unmarshal([]byte(r.PostForm.Get("faults")), &next); err != nil {
-		return err
-	}
-	return s.SetFaults(next)
-}
-
 // panelData is what the panel's template shows.
 type panelData struct {
 	AppID     string
 	SellerID  string
+	Balance   string // the seller's
 	Now       string
 	Moves     []string
 	Trades    []Trade
 	Faults    Faults
 	Text      string // the faults as JSON
 	Catalogue []FaultInfo
+	Form      faultForm
 	Error     string
 }
 
@@ -109,10 +105,10 @@ func (s *Sandbox) showPanel(w http.ResponseWriter, r *http.Request) {
 	trades := s.latest(panelRows)
 	slices.Reverse(trades)
 	s.showPage(w, r, "panel", panelData{
-		AppID: s.cfg.AppID, SellerID: s.cfg.SellerID, Now: alipayTime(s.clock.Now()),
+		AppID: s.cfg.AppID, SellerID: s.cfg.SellerID, Balance: s.Accounts().Seller.Balance, Now: alipayTime(s.clock.Now()),
 		Moves:  []string{"1m", "4m", "10m", "1h", "6h", "24h"},
 		Trades: trades, Faults: current, Text: string(text),
-		Catalogue: FaultCatalogue(), Error: r.URL.Query().Get("error"),
+		Catalogue: FaultCatalogue(), Form: faultForm{Catalogue: FaultCatalogue()}, Error: r.URL.Query().Get("error"),
 	})
 }
 
@@ -120,6 +116,8 @@ func (s *Sandbox) showPanel(w http.ResponseWriter, r *http.Request) {
 type orderData struct {
 	Trade
 	Pretty []noticeData
+	Own    []Fault // this order's faults
+	Form   faultForm
 	Error  string
 }
 
@@ -156,7 +154,10 @@ func (s *Sandbox) showOrder(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
-	data := orderData{Trade: trade, Error: r.URL.Query().Get("error")}
+	data := orderData{
+		Trade: trade, Own: s.Faults().Orders[trade.OutTradeNo], Error: r.URL.Query().Get("error"),
+		Form: faultForm{Order: trade.OutTradeNo, Catalogue: FaultCatalogue()},
+	}
 	for _, n := range trade.Notices {
 		rows := make([]attemptData, 0, len(n.Attempts))
 		for _, attempt := range n.Attempts {

@@ -51,6 +51,7 @@ type options struct {
 	appKeyFile  string
 	keys        string
 	speed       float64
+	finishAfter time.Duration
 	sellerID    string
 	merchant    string
 	certMode    bool
@@ -68,6 +69,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&opts.appKeyFile, "app-public-key", "", "`file` with the app's public key, PEM or bare base64 (required)")
 	flags.StringVar(&opts.keys, "keys", "alipay-sandbox-keys", "`folder` of the gateway's own key pair, made on first start")
 	flags.Float64Var(&opts.speed, "speed", 1, "how many `times` faster than real time the gateway's clock runs")
+	flags.DurationVar(&opts.finishAfter, "finish-after", 365*24*time.Hour, "how `long` after payment a trade can be refunded, on the gateway's clock")
 	flags.StringVar(&opts.sellerID, "seller-id", sandbox.DefaultSellerID, "the merchant's account `number`")
 	flags.StringVar(&opts.merchant, "merchant", "", "the merchant's `name` on the cashier's pages")
 	flags.BoolVar(&opts.certMode, "cert-mode", false, "certificate mode; the three files are issued in the -keys folder")
@@ -84,6 +86,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return opts, errors.New("-app-id is missing; give the app id that the merchant's side is configured with")
 	case opts.appKeyFile == "":
 		return opts, errors.New("-app-public-key is missing; give the file with the public half of the app's key")
+	case opts.finishAfter <= 0:
+		return opts, fmt.Errorf("-finish-after %v is not above 0; 2160h is three months", opts.finishAfter)
 	case opts.speed <= 0:
 		return opts, fmt.Errorf("-speed %v is not above 0; 1 is real time, 60 a minute in a second", opts.speed)
 	}
@@ -159,7 +163,7 @@ func open(opts options, logger *slog.Logger) (*sandbox.Sandbox, error) {
 	}
 	gateway, err := sandbox.New(sandbox.Config{
 		AppID: opts.appID, AppPublicKey: appKey, AlipayKey: alipayKey, SellerID: opts.sellerID,
-		MerchantName: opts.merchant, Speed: opts.speed, Logger: logger,
+		MerchantName: opts.merchant, Speed: opts.speed, FinishAfter: opts.finishAfter, Logger: logger,
 		Certificates: certs, ContentKey: contentKey,
 	})
 	if err != nil {

@@ -127,6 +127,7 @@ func TestMistakesNameTheFlagAndTheCure(t *testing.T) {
 		"bare port":   {map[string]string{"-listen": ":9402"}, []string{"-allow-remote"}},
 		"no port":     {map[string]string{"-listen": "localhost"}, []string{"-listen", "host:port"}},
 		"speed":       {map[string]string{"-speed": "0"}, []string{"-speed 0"}},
+		"finish":      {map[string]string{"-finish-after": "-1h"}, []string{"-finish-after -1h0m0s"}},
 		"keys":        {map[string]string{"-keys": broken}, []string{"-keys", "delete it"}},
 		"content key": {map[string]string{"-content-key": "AAAA"}, []string{"-content-key", "16 bytes"}},
 		"no faults":   {map[string]string{"-faults": "/nowhere"}, []string{"-faults", "no such file"}},
