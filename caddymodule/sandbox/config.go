@@ -20,7 +20,7 @@ const (
 	DefaultSellerID = "2088102146225135"
 	DefaultTimeout  = 10 * time.Second
 
-	defaultMerchant    = "沙箱商户"
+	defaultMerchant    = "沙箱商户 Sandbox Shop"
 	defaultFinishAfter = 365 * 24 * time.Hour
 )
 
@@ -41,7 +41,7 @@ type Config struct {
 	ContentKey []byte
 	// SellerID is the merchant's account. Default DefaultSellerID.
 	SellerID string
-	// MerchantName is shown on the cashier's pages. Default: 沙箱商户.
+	// MerchantName is shown on the cashier's pages. Default: 沙箱商户 Sandbox Shop.
 	MerchantName string
 
 	// Clock is the gateway's time. Default: a SimClock at Speed, which Close

@@ -53,6 +53,40 @@ func TestDocumentedFaultsAreTheCatalogue(t *testing.T) {
 	}
 }
 
+// The Chinese documentation has the same commands, code and addresses, and the
+// catalogue in Chinese.
+func TestChineseDocumentationSaysTheSame(t *testing.T) {
+	text, err := os.ReadFile("../../docs/sandbox.zh-CN.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	english, chinese := docs(t), string(text)
+	blocks := regexp.MustCompile("(?s)```.*?```")
+	want, got := blocks.FindAllString(english, -1), blocks.FindAllString(chinese, -1)
+	if len(want) != len(got) {
+		t.Errorf("%d blocks of code, not %d", len(got), len(want))
+	}
+	for i := range min(len(want), len(got)) {
+		if want[i] != got[i] {
+			t.Errorf("block %d is\n%s\nnot\n%s", i, got[i], want[i])
+		}
+	}
+	for _, fault := range sandbox.FaultCatalogue() {
+		if row := fmt.Sprintf("| `%s` | %s | %s |\n", fault.Name, fault.Amount, fault.AboutZH); !strings.Contains(chinese, row) {
+			t.Errorf("no row %s", row)
+		}
+	}
+	names := regexp.MustCompile("`[^`\n]+`|\\]\\(\\.\\.[^)]+\\)")
+	for _, name := range names.FindAllString(blocks.ReplaceAllString(english, ""), -1) {
+		if !strings.Contains(chinese, name) {
+			t.Errorf("no %s", name)
+		}
+	}
+	if rows := func(page string) int { return strings.Count(page, "\n|") }; rows(english) != rows(chinese) {
+		t.Errorf("%d rows of tables, not %d", rows(chinese), rows(english))
+	}
+}
+
 // Every shell block of the documentation runs, in its order, against a gateway
 // that was started as it says; "# → text" is what it must print.
 func TestDocumentedCommandsRun(t *testing.T) {

@@ -57,6 +57,14 @@ func (p page) With(data any) page {
 	return p
 }
 
+// Fault is what a fault does, in the page's language.
+func (p page) Fault(info FaultInfo) string {
+	if p.Lang == "en" {
+		return info.About
+	}
+	return info.AboutZH
+}
+
 // Say is a problem in the page's language, as far as its code is known.
 func (p page) Say(code, text string) string {
 	if english := problemsInEnglish[code]; p.Lang == "en" && english != "" {

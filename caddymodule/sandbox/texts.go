@@ -74,7 +74,7 @@ var texts = map[string]struct{ zh, en string }{
 	"panel.advance":  {"快进", "Advance"},
 	"panel.faults":   {"故障注入", "Faults"},
 	"panel.apply":    {"应用", "Apply"},
-	"panel.balance":  {"余额", "balance"},
+	"panel.balance":  {"余额", "Balance"},
 	"panel.fault":    {"故障", "Fault"},
 	"panel.for":      {"商户订单号（留空：全部订单）", "Order number (empty: every order)"},
 	"panel.times":    {"次数（0：一直）", "Times (0: always)"},
