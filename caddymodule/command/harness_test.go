@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -74,17 +73,41 @@ func piped(t *testing.T, dir, locale string, args ...string) result {
 // onTerminal runs a command as a person sees it.
 func onTerminal(t *testing.T, dir, locale string, args ...string) result {
 	t.Helper()
+	return typing(t, "", dir, locale, args...)
+}
+
+// typing runs a command for a person who types something when he is asked.
+func typing(t *testing.T, input, dir, locale string, args ...string) result {
+	t.Helper()
 	cmd := caddyCommand(t, dir, locale, args...)
 	screen, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 50, Cols: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer screen.Close()
-	text, err := io.ReadAll(screen)
-	if err != nil && !errors.Is(err, syscall.EIO) { // EIO: the other side has ended
+	text := readUntil(t, screen, input != "", "[y/N] ")
+	if _, err := io.WriteString(screen, input); err != nil {
 		t.Fatal(err)
 	}
-	return result{code: exitCode(t, cmd.Wait()), stdout: strings.ReplaceAll(string(text), "\r\n", "\n")}
+	text += readUntil(t, screen, true, "")
+	return result{code: exitCode(t, cmd.Wait()), stdout: strings.ReplaceAll(text, "\r\n", "\n")}
+}
+
+// readUntil reads a screen up to a prompt, or to the end of what is shown.
+func readUntil(t *testing.T, screen io.Reader, read bool, prompt string) string {
+	t.Helper()
+	var text []byte
+	for buf := make([]byte, 4096); read; {
+		n, err := screen.Read(buf)
+		text = append(text, buf[:n]...)
+		switch {
+		case prompt != "" && bytes.HasSuffix(text, []byte(prompt)), errors.Is(err, syscall.EIO), errors.Is(err, io.EOF):
+			read = false // EIO: the other side has ended
+		case err != nil:
+			t.Fatal(err)
+		}
+	}
+	return string(text)
 }
 
 func exitCode(t *testing.T, err error) int {
@@ -120,17 +143,5 @@ func golden(t *testing.T, name, got string, replace ...string) {
 	}
 	if strings.Contains(got, "%!") {
 		t.Errorf("%s holds a broken verb", name)
-	}
-}
-
-// until polls for what happens in the background.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !is() {
-		if time.Now().After(deadline) {
-			t.Fatalf("did not happen: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
