@@ -33,16 +33,22 @@ func Order(h ledger.History) Report {
 		}
 		return ranks[a.Kind] - ranks[b.Kind]
 	})
-	r.Timeline = harmless(append(r.Timeline, t.entries...))
-	r.Next = harmless(append(r.Next, next(&h)...))
+	r.Timeline = fit(append(r.Timeline, t.entries...))
+	r.Next = fit(append(r.Next, next(&h)...))
 	return r
 }
 
-// harmless takes from the words of others what could command a terminal, for JSON
-// is printed there, too.
-func harmless(entries []Entry) []Entry {
+// fit brings times into Alipay's zone and takes from the words of others what could
+// command a terminal, for JSON is printed there, too.
+func fit(entries []Entry) []Entry {
 	for i := range entries {
-		entries[i].Reason = lang.Plain(entries[i].Reason)
+		e := &entries[i]
+		e.Reason = lang.Plain(e.Reason)
+		for _, t := range []*time.Time{&e.At, &e.ExpiresAt, &e.PaidAt} {
+			if !t.IsZero() {
+				*t = t.In(trade.Zone)
+			}
+		}
 	}
 	return entries
 }

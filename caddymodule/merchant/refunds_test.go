@@ -281,6 +281,10 @@ func (u unavailable) Events(context.Context, string, int) ([]ledger.JournalEntry
 	return nil, ledger.ErrUnavailable
 }
 
+func (u unavailable) Totals(context.Context, string) (ledger.Totals, error) {
+	return ledger.Totals{}, ledger.ErrUnavailable
+}
+
 func (u unavailable) Event(context.Context, string) (ledger.Delivery, error) {
 	return ledger.Delivery{}, ledger.ErrUnavailable
 }
@@ -290,7 +294,7 @@ func (u unavailable) Event(context.Context, string) (ledger.Delivery, error) {
 func TestLedgerUnavailable(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, func(a *API) { a.Ledger = unavailable{a.Ledger} })
-	for _, path := range []string{"/orders/A1", "/orders/A1/history", "/orders/A1/refunds/R1", "/held", "/held/x", "/events"} {
+	for _, path := range []string{"/orders/A1", "/orders/A1/history", "/orders/A1/timeline", "/orders/A1/refunds/R1", "/held", "/held/x", "/events", "/totals"} {
 		if a := o.call("GET", path, "").want(503, "ledger-unavailable"); a.Header.Get("Retry-After") == "" || strings.Contains(a.Body, "disk") {
 			t.Errorf("%s: %v %s", path, a.Header, a.Body)
 		}

@@ -24,6 +24,7 @@ var targets = []target{
 	{method: "GET", path: "/orders", call: (*API).listOrders},
 	{method: "GET", path: "/orders/{out_trade_no}", call: (*API).showOrder},
 	{method: "GET", path: "/orders/{out_trade_no}/history", call: (*API).showHistory},
+	{method: "GET", path: "/orders/{out_trade_no}/timeline", call: (*API).showTimeline},
 	{method: "POST", path: "/orders/{out_trade_no}/query", call: (*API).query},
 	{method: "POST", path: "/orders/{out_trade_no}/close", call: (*API).close},
 	{method: "POST", path: "/orders/{out_trade_no}/refunds", call: (*API).refund},
@@ -36,6 +37,7 @@ var targets = []target{
 	{method: "GET", path: "/events", call: (*API).listEvents},
 	{method: "POST", path: "/events/redeliver", call: (*API).redeliverMany},
 	{method: "POST", path: "/events/{id}/redeliver", call: (*API).redeliver},
+	{method: "GET", path: "/totals", call: (*API).showTotals},
 	{method: "GET", path: "/openapi.json", open: true, raw: (*API).serveOpenAPI},
 	{method: "GET", path: KeysPath, open: true, raw: (*API).serveKeys},
 }
