@@ -84,7 +84,7 @@ func (g *Gateway) readRefund(r *Refund, a answer) (trade.Evidence, error) {
 		return trade.Evidence{}, unknown("the answer's refund_fee is too small to be for this refund")
 	}
 	e := g.refunded(r, f)
-	e.Refunded = sum
+	e.Refunded, e.RefundAmount = sum, r.Amount
 	return e, nil
 }
 

@@ -43,7 +43,7 @@ func TestRefund(t *testing.T) {
 	}
 	want := trade.Evidence{
 		Source: trade.SourceRefund, AppID: testApp, OutTradeNo: "T-1", TradeNo: r.TradeNo, Status: trade.StatusSuccess,
-		Refunded: 3000, RefundRequestNo: "R1", BuyerID: "2088000000000001", ReceivedAt: testTime,
+		Refunded: 3000, RefundAmount: 2000, RefundRequestNo: "R1", BuyerID: "2088000000000001", ReceivedAt: testTime,
 	}
 	at := time.Date(2026, 1, 2, 3, 4, 30, 0, trade.Zone)
 	if e.Digest() != want.Digest() || e.Source != want.Source || e.BuyerID != want.BuyerID || !e.RefundedAt.Equal(at) || e.ReceivedAt != testTime {

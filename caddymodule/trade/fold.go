@@ -131,7 +131,7 @@ func learn(o Order, e *Evidence) Order {
 		o.Waiting = true
 	}
 	if e.Refunded > 0 {
-		o.Refunds = joinRefund(o.Refunds, Refund{RequestNo: e.RefundRequestNo, Sum: e.Refunded, At: e.RefundedAt})
+		o.Refunds = joinRefund(o.Refunds, Refund{RequestNo: e.RefundRequestNo, Sum: e.Refunded, Amount: e.RefundAmount, At: e.RefundedAt})
 		o.settleIntents(e)
 	}
 	switch mine := standing(e.proves(), e.endsUnpaid(), true); {
@@ -195,7 +195,7 @@ func sameFacts(a, b *Order) bool {
 		a.PaidAt.Equal(b.PaidAt) && a.ClosedAt.Equal(b.ClosedAt) && a.Source == b.Source &&
 		a.Waiting == b.Waiting && a.Paid == b.Paid && a.Finished == b.Finished && a.Closed == b.Closed &&
 		slices.EqualFunc(a.Refunds, b.Refunds, func(x, y Refund) bool {
-			return x.RequestNo == y.RequestNo && x.Sum == y.Sum && x.At.Equal(y.At)
+			return x.RequestNo == y.RequestNo && x.Sum == y.Sum && x.Amount == y.Amount && x.At.Equal(y.At)
 		}) &&
 		slices.EqualFunc(a.Intents, b.Intents, func(x, y RefundIntent) bool {
 			return x.RequestNo == y.RequestNo && x.Outcome == y.Outcome

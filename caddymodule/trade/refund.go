@@ -13,6 +13,7 @@ import (
 type Refund struct {
 	RequestNo string // out_request_no, "" if no statement named it
 	Sum       Amount // refunded in total up to and with this refund
+	Amount    Amount // of this refund alone; 0 if no statement named it
 	At        time.Time
 }
 
@@ -163,24 +164,29 @@ func (o *Order) refundNamed(requestNo string) bool {
 
 // endsAt is the sum at which a refund ends of which only its own amount was
 // stated (alipay.trade.fastpay.refund.query names no sum): its amount and what was
-// refunded earlier, by Alipay's clock. If that states no time, it is all that is
-// known, for ours go one after the other. Where the order is not certain, because
-// somebody refunds by hand in the same second, it is the smaller sum: joinRefund
-// raises it when the sum is stated.
+// refunded before it. Ours go to Alipay one after the other; others may be made by
+// hand. Which ones came before is told by Alipay's clock and, within one second,
+// by the amounts: a refund whose sum leaves no room for this one came before it.
+// Where that is not certain it is the smaller sum: joinRefund raises it when the
+// sum is stated.
 func (o *Order) endsAt(e *Evidence) Amount {
-	var before, earlier Amount
+	var before Amount
 	for _, r := range o.Refunds {
-		switch {
-		case r.RequestNo == e.RefundRequestNo:
-			return r.Sum
-		case r.RequestNo == "" && r.Sum-before == e.RefundAmount:
+		if r.RequestNo == e.RefundRequestNo || r.RequestNo == "" && r.Sum-before == e.RefundAmount {
 			return r.Sum
 		}
-		if before = r.Sum; e.RefundedAt.IsZero() || r.At.Truncate(time.Second).Before(e.RefundedAt.Truncate(time.Second)) {
-			earlier = r.Sum
-		}
+		before = r.Sum
 	}
-	sum := min(earlier+e.RefundAmount, o.Total)
+	before = 0
+	for _, r := range o.Refunds {
+		earlier := e.RefundedAt.IsZero() || r.At.Truncate(time.Second).Before(e.RefundedAt.Truncate(time.Second))
+		noRoom := r.Amount > 0 && r.Sum-before-r.Amount < e.RefundAmount
+		if !earlier && !noRoom {
+			break
+		}
+		before = r.Sum
+	}
+	sum := min(before+e.RefundAmount, o.Total)
 	for sum > 1 && slices.ContainsFunc(o.Refunds, func(r Refund) bool { return r.Sum == sum }) {
 		sum-- // no two refunds end at one sum
 	}
@@ -200,6 +206,7 @@ func joinRefund(refunds []Refund, r Refund) []Refund {
 			r.RequestNo = join(refunds[i].RequestNo, r.RequestNo)
 			r.At = earliest(refunds[i].At, r.At)
 			r.Sum = max(refunds[i].Sum, r.Sum)
+			r.Amount = max(refunds[i].Amount, r.Amount)
 			refunds = slices.Delete(refunds, i, i+1)
 		}
 	}

@@ -83,7 +83,8 @@ func appendAttempt(b []byte, a *trade.Attempt, base uint64, n *names) []byte {
 func appendRefund(b []byte, r *trade.Refund, base uint64) []byte {
 	b = appendText(b, 1, r.RequestNo)
 	b = appendUint(b, 2, uint64(r.Sum))
-	return appendTime(b, 3, r.At, base)
+	b = appendTime(b, 3, r.At, base)
+	return appendUint(b, 4, uint64(r.Amount))
 }
 
 func appendIntent(b []byte, i *trade.RefundIntent, base uint64, n *names) []byte {
@@ -192,6 +193,8 @@ func decodeRefund(outer *fields, base uint64) trade.Refund {
 			r.Sum = trade.Amount(f.value)
 		case 3:
 			r.At = f.time(base)
+		case 4:
+			r.Amount = trade.Amount(f.value)
 		}
 	}
 	if f.failed != nil {

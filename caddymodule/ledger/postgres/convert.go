@@ -39,7 +39,7 @@ func bodyOf(o *trade.Order) body {
 		})
 	}
 	for _, r := range o.Refunds {
-		b.Refunds = append(b.Refunds, refund{RequestNo: text(r.RequestNo), Sum: int64(r.Sum), At: toInstant(r.At)})
+		b.Refunds = append(b.Refunds, refund{RequestNo: text(r.RequestNo), Sum: int64(r.Sum), Amount: int64(r.Amount), At: toInstant(r.At)})
 	}
 	for _, i := range o.Intents {
 		b.Intents = append(b.Intents, intent{
@@ -61,7 +61,7 @@ func (b *body) fill(o *trade.Order) {
 		})
 	}
 	for _, r := range b.Refunds {
-		o.Refunds = append(o.Refunds, trade.Refund{RequestNo: string(r.RequestNo), Sum: trade.Amount(r.Sum), At: r.At.time()})
+		o.Refunds = append(o.Refunds, trade.Refund{RequestNo: string(r.RequestNo), Sum: trade.Amount(r.Sum), Amount: trade.Amount(r.Amount), At: r.At.time()})
 	}
 	for _, i := range b.Intents {
 		o.Intents = append(o.Intents, trade.RefundIntent{

@@ -37,6 +37,7 @@ type attempt struct {
 type refund struct {
 	RequestNo text     `json:"request_no,omitempty"`
 	Sum       int64    `json:"sum"`
+	Amount    int64    `json:"amount,omitempty"`
 	At        *instant `json:"at,omitempty"`
 }
 
