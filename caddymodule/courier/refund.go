@@ -55,20 +55,26 @@ func (c *Courier) awaitRefund(ctx context.Context, g *gateway.Gateway, o trade.O
 	k := o.Key()
 	ctx, cancel := context.WithTimeout(ctx, refundPatience)
 	defer cancel()
-	for o.Intent(requestNo).Outcome == trade.RefundUnknown && c.refundable(&o) {
-		t := c.refundTurn(g, k)
-		select {
-		case <-t.done:
-		case <-ctx.Done():
+	for o.Intent(requestNo).Outcome == trade.RefundUnknown {
+		t := c.refundTurn(g, k, c.refundable(&o))
+		switch {
+		case t != nil:
+			select {
+			case <-t.done:
+			case <-ctx.Done():
+				return o
+			}
+		case o.RefundTries != 1: // 1: another process is sending it, or has died
+			return o
+		}
+		if (t == nil || t.elsewhere) && !c.sleep(ctx, c.now().Add(turnPause), nil) {
 			return o
 		}
 		now, err := c.ledger.Order(ctx, k)
-		if err != nil || t.failed {
+		if err != nil || t != nil && t.failed {
 			return o // it is recorded; more cannot be said
 		}
-		if o = now; t.elsewhere && !c.sleep(ctx, c.now().Add(turnPause), nil) {
-			return o
-		}
+		o = now
 	}
 	return o
 }
@@ -79,16 +85,17 @@ func (c *Courier) refundable(o *trade.Order) bool {
 	return o.UnknownRefund() != nil && (o.RefundTries == 0 || !o.RefundAt.After(c.now()))
 }
 
-// refundTurn joins this process's turn at an order's refunds, or begins one.
-func (c *Courier) refundTurn(g *gateway.Gateway, k trade.Key) *turn {
+// refundTurn joins this process's turn at an order's refunds. If there is none it
+// begins one, or returns nil.
+func (c *Courier) refundTurn(g *gateway.Gateway, k trade.Key, begin bool) *turn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.turns[k]; t != nil {
-		return t
+	t := c.turns[k]
+	if t == nil && begin {
+		t = &turn{done: make(chan struct{})}
+		c.turns[k] = t
+		c.background.Go(func() { c.takeTurn(context.Background(), g, k, t) })
 	}
-	t := &turn{done: make(chan struct{})}
-	c.turns[k] = t
-	c.background.Go(func() { c.takeTurn(context.Background(), g, k, t) })
 	return t
 }
 

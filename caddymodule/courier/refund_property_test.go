@@ -61,6 +61,13 @@ func (m *mortal) Record(ctx context.Context, e trade.Evidence) (out ledger.Outco
 	return out, err
 }
 
+func (m *mortal) Order(ctx context.Context, k trade.Key) (trade.Order, error) {
+	if m.dead.Load() {
+		return trade.Order{}, errDead
+	}
+	return m.Ledger.Order(ctx, k)
+}
+
 func (m *mortal) Lease(ctx context.Context, t ledger.Task, k trade.Key, owner string, now, until time.Time) (ok bool, err error) {
 	if m.dead.Load() {
 		return false, errDead

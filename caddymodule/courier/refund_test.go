@@ -6,6 +6,7 @@ package courier
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -430,6 +431,9 @@ func TestNumberUsedElsewhere(t *testing.T) {
 	}
 	tl.wantBooks(300)
 	// the same amount, by hand before: it is the same refund
+	if err := tl.Advance(t.Context(), 3*time.Second); err != nil {
+		t.Fatal(err)
+	}
 	tl.Call("alipay.trade.refund", sandboxtest.Biz{"out_trade_no": "A1", "out_request_no": "R2", "refund_amount": "2.00"})
 	if got := tl.refund("R2", 200); got.Outcome != trade.RefundUnknown { // fund_change=N
 		t.Errorf("%+v", got)
@@ -453,4 +457,53 @@ func TestAskRefund(t *testing.T) {
 	}
 	tl.wantBooks(300)
 	tl.until("the shop is told", func() bool { return tl.shop.seen() == 2 })
+}
+
+// TestManyProcesses: fifty processes on one ledger refund one order at once, each
+// a part that fits only once; and then each the same one.
+func TestManyProcesses(t *testing.T) {
+	t.Parallel()
+	tl := newTill(t)
+	const processes = 50
+	var couriers []*Courier
+	for range processes {
+		c := New(tl.ledger, tl.AppID, tl.clock)
+		c.wait = tl.skip
+		couriers = append(couriers, c)
+	}
+	all := func(number func(int) string, amount trade.Amount) (succeeded, tooMuch int) {
+		var mu sync.Mutex
+		var wait sync.WaitGroup
+		for n, c := range couriers {
+			wait.Go(func() {
+				o, err := c.Refund(t.Context(), tl.client, tl.key, trade.RefundIntent{RequestNo: number(n), Amount: amount})
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case errors.Is(err, trade.ErrRefundSum):
+					tooMuch++
+				case err != nil:
+					t.Error(err)
+				case o.Intent(number(n)).Outcome == trade.RefundSucceeded:
+					succeeded++
+				}
+			})
+		}
+		wait.Wait()
+		return succeeded, tooMuch
+	}
+	if done, tooMuch := all(func(n int) string { return fmt.Sprintf("R%d", n) }, 5000); done != 1 || tooMuch != processes-1 {
+		t.Errorf("%d have refunded, %d would have refunded too much", done, tooMuch)
+	}
+	tl.wantBooks(5000)
+	if done, tooMuch := all(func(int) string { return "S" }, 3888); done != processes || tooMuch != 0 {
+		t.Errorf("%d have the same refund, %d have not", done, tooMuch)
+	}
+	tl.wantBooks(8888)
+	tl.wantCalls(refunding, refunding)
+	for _, c := range couriers {
+		if err := c.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }

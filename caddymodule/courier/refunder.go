@@ -74,7 +74,7 @@ func (c *Courier) refundDue(ctx context.Context, g *gateway.Gateway) time.Time {
 			_ = c.ledger.Release(context.WithoutCancel(ctx), ledger.TaskRefund, k, c.owner)
 			continue
 		}
-		round.Go(func() { <-c.refundTurn(g, k).done })
+		round.Go(func() { <-c.refundTurn(g, k, true).done })
 	}
 	round.Wait()
 	if len(due.Orders) > 0 { // they have new dates
