@@ -87,9 +87,11 @@ func adapt(t *testing.T, config string) ([]byte, error) {
 func TestOptionsAreStrict(t *testing.T) {
 	t.Parallel()
 	const global, site = "{\n\talipay {\n\t\tLINES\n\t}\n}\n", ":80\n\nalipay {\n\tLINES\n}\n"
+	const merchant = ":80\n\nalipay_merchant {\n\tLINES\n}\n"
 	for frame, options := range map[string]string{
-		global: "app_id app_private_key alipay_public_key app_cert alipay_cert alipay_root_cert encrypt_key seller_id gateway assertion_rotate assertion_key",
-		site:   "account public_url pay return notify expire shop_timeout ack",
+		global:   "app_id app_private_key alipay_public_key app_cert alipay_cert alipay_root_cert encrypt_key seller_id gateway assertion_rotate assertion_key",
+		merchant: "token account", // the same token twice
+		site:     "account public_url pay return notify expire shop_timeout ack",
 	} {
 		for option := range strings.FieldsSeq(options) {
 			value := "1h" // a good one for each of them

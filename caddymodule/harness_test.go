@@ -66,8 +66,9 @@ type world struct {
 	// Configuration, for the next reload: options of the global alipay block, of
 	// the site's alipay block, directives behind it, other global options, the
 	// log's output, and what stands in place of the gateway, of the shop option,
-	// of the site's address and of the ledger's kind.
-	global, site, rest, options, log, gateway, shop, address, ledgerKind string
+	// of the site's address and of the ledger's kind; further sites, and the admin
+	// endpoint's address.
+	global, site, rest, options, log, gateway, shop, address, ledgerKind, more, admin string
 	// shadow: the site only watches the shop\'s own integration.
 	shadow bool
 }
@@ -115,7 +116,7 @@ func (w *world) remove(name string) {
 // caddyfile is the world's configuration; global and site hold further options.
 func (w *world) caddyfile() string {
 	return fmt.Sprintf(`{
-		admin off
+		admin %s
 		persist_config off
 		auto_https off
 		log {
@@ -140,11 +141,12 @@ func (w *world) caddyfile() string {
 			%s
 		}
 		%s
-	}`, cmp.Or(w.log, "discard"), w.options,
+	}
+	%s`, cmp.Or(w.admin, "off"), cmp.Or(w.log, "discard"), w.options,
 		w.Gateway.AppID, w.path("app.pem"), w.path("alipay.pem"), sellerID,
 		cmp.Or(w.gateway, w.Gateway.GatewayURL()), cmp.Or(w.ledgerKind, "bolt"), w.path("alipay.db"), w.global,
 		cmp.Or(w.address, w.URL), w.URL, w.shopOption(), w.orderOption(), w.site,
-		strings.ReplaceAll(cmp.Or(w.rest, "reverse_proxy SHOP"), "SHOP", w.Shop.Address()))
+		strings.ReplaceAll(cmp.Or(w.rest, "reverse_proxy SHOP"), "SHOP", w.Shop.Address()), w.more)
 }
 
 func (w *world) shopOption() string {
