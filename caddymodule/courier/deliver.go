@@ -125,7 +125,7 @@ func (c *Courier) fly(ctx context.Context, f *flight, o *trade.Order, known []le
 		}
 		c.land(ctx, f, k)
 	}()
-	if f.err = c.alone(ctx, k); f.err != nil {
+	if f.err = c.alone(ctx, o); f.err != nil {
 		return
 	}
 	c.mu.Lock()
@@ -143,6 +143,11 @@ func (c *Courier) fly(ctx context.Context, f *flight, o *trade.Order, known []le
 	for i := range known {
 		if known[i].Event.Sequence <= f.accepted {
 			continue
+		}
+		if i > 0 {
+			if f.err = c.stillAlone(ctx, o); f.err != nil {
+				return
+			}
 		}
 		if f.err = c.tell(ctx, &known[i]); f.err != nil {
 			return

@@ -55,7 +55,8 @@ func (c *Courier) begin(ctx context.Context, publicURL string, l *lane) time.Tim
 		return again
 	}
 	due, err := c.ledger.Due(ctx, ledger.DueQuery{
-		Task: ledger.TaskTell, Subject: publicURL, AppID: c.appID, Owner: c.owner, Now: now, Until: now.Add(leaseFor), Limit: n,
+		Task: ledger.TaskTell, Subject: publicURL, AppID: c.appID, Owner: c.owner, Now: now, Limit: n,
+		Until: now.Add(c.tellLease(publicURL)),
 	})
 	if err != nil {
 		return now.Add(ledgerRetry)

@@ -22,6 +22,9 @@ const (
 	// elsewhereEvery how often it looks.
 	elsewhereFor   = 10 * time.Second
 	elsewhereEvery = 100 * time.Millisecond
+	// tellMargin is how long a delivery among processes is one's own beyond the
+	// shop's time-out: what a process that dies leaves, another takes over then.
+	tellMargin = 5 * time.Second
 )
 
 // share has the courier hear of what other processes change, if the ledger is one
@@ -53,13 +56,14 @@ func (c *Courier) changed(change ledger.Change) {
 
 // alone makes an order's events this process's to deliver, so that they stay in
 // sequence among all processes too. It waits for another one that is at it.
-func (c *Courier) alone(ctx context.Context, k trade.Key) error {
+func (c *Courier) alone(ctx context.Context, o *trade.Order) error {
 	if !c.shared {
 		return nil
 	}
+	k, lasts := o.Key(), c.tellLease(o.PublicURL())
 	for until := time.Now().Add(elsewhereFor); ; c.wait(ctx, elsewhereEvery) {
 		now := c.now()
-		leased, err := c.ledger.Lease(ctx, ledger.TaskTell, k, c.owner, now, now.Add(leaseFor))
+		leased, err := c.ledger.Lease(ctx, ledger.TaskTell, k, c.owner, now, now.Add(lasts))
 		switch {
 		case err != nil || leased:
 			return err
@@ -67,6 +71,27 @@ func (c *Courier) alone(ctx context.Context, k trade.Key) error {
 			return ErrElsewhere
 		}
 	}
+}
+
+// stillAlone prolongs what alone has begun, before another event is told.
+func (c *Courier) stillAlone(ctx context.Context, o *trade.Order) error {
+	if !c.shared {
+		return nil
+	}
+	now := c.now()
+	leased, err := c.ledger.Lease(ctx, ledger.TaskTell, o.Key(), c.owner, now, now.Add(c.tellLease(o.PublicURL())))
+	if err == nil && !leased {
+		err = ErrElsewhere
+	}
+	return err
+}
+
+// tellLease is how long an order of a site is leased to be told of one event.
+func (c *Courier) tellLease(publicURL string) time.Duration {
+	if s, _, err := c.site(publicURL); c.shared && err == nil {
+		return s.Timeout + tellMargin
+	}
+	return leaseFor
 }
 
 // giveBack ends what alone has begun, after a flight that ended with err.
