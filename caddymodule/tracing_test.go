@@ -77,7 +77,7 @@ func steps(t *testing.T, do func()) []string {
 		}
 		attributes := map[string]string{}
 		for _, a := range s.Attributes() {
-			attributes[string(a.Key)] = a.Value.Emit()
+			attributes[string(a.Key)] = a.Value.AsString()
 		}
 		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s", s.Name(), attributes["alipay.outcome"], attributes["alipay.out_trade_no"])))
 		delete(attributes, "alipay.outcome")
