@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,33 @@ func TestOrdersToken(t *testing.T) {
 	}
 	if !strings.Contains(log, "no order to pay") || strings.Contains(log, "secrecy") || strings.Contains(log, orderSecret) {
 		t.Errorf("the log: %s", log)
+	}
+}
+
+// TestOrdersTokenIsHidden: the log filter of docs/orders.md keeps the link out of
+// the access log.
+func TestOrdersTokenIsHidden(t *testing.T) {
+	t.Setenv("ALIPAY_ORDER_SECRET", orderSecret)
+	filter := regexp.MustCompile(`(?s)\tformat filter \{.*?\n\t\t\}`).FindString(doc(t, "orders.md"))
+	w := withOrders(t, "orders token {\nsecret {env.ALIPAY_ORDER_SECRET}\n}", func(w *world) {
+		w.log = "file " + w.path("log") + "\n" + filter
+		w.rest = "log\nreverse_proxy SHOP"
+	})
+	token := w.orderToken("K1", "88.88", nil)
+	for _, query := range []string{"order=" + token, "channel=wap&order=" + token, "order=" + token + "&channel=page", "order=x" + token} {
+		w.do(http.MethodGet, "/pay?"+query, "", http.Header{"Referer": {w.URL + "/pay?" + query}})
+	}
+	if err := load(":0"); err != nil { // the log is written out
+		t.Fatal(err)
+	}
+	log := string(must(os.ReadFile(w.path("log"))))
+	if filter == "" || strings.Count(log, `"uri":"/pay?hidden"`) != 4 {
+		t.Errorf("the log: %s", log)
+	}
+	for part := range strings.SplitSeq(token, ".") {
+		if strings.Contains(log, part) {
+			t.Errorf("the log holds a part of the token: %s", part)
+		}
 	}
 }
 

@@ -208,3 +208,48 @@ func TestVerifiers(t *testing.T) {
 		})
 	}
 }
+
+// TestSecretVerifier does the same with the verifier for a shared secret.
+func TestSecretVerifier(t *testing.T) {
+	secret := strings.Repeat("s3cret-", 6)
+	t.Setenv("ALIPAY_ASSERTION_SECRET", secret)
+	w := newWorld(t, "", func(w *world) { w.site = "assertion hs256 {env.ALIPAY_ASSERTION_SECRET}" })
+	delivery, back := w.purchase("A1")
+	body := filepath.Join(t.TempDir(), "body")
+	if err := os.WriteFile(body, []byte(delivery.Body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v := newVerifier(t, "php")
+	v.command[1] = verifiers + "php/secret.php"
+	signed := delivery.Header.Get(assertionHeader)
+	for _, args := range [][]string{{w.URL, signed, body}, {w.URL, back.Header.Get(assertionHeader)}} {
+		if claims, refusal := v.verify(args...); claims["total_amount"] != "88.88" {
+			t.Errorf("the real one: %v, %s", claims, refusal)
+		}
+	}
+	_, key, _ := ed25519.GenerateKey(nil)
+	f := newForger(t, key, signed)
+	hs256 := func(header, payload string) string {
+		input := b64(header) + "." + payload
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(input))
+		return input + "." + b64(string(mac.Sum(nil)))
+	}
+	const header = `{"alg":"HS256","typ":"JWT"}`
+	for what, forged := range map[string]string{
+		"nothing": "", "changed amount": f.header + "." + f.changed("total_amount", "0.01") + "." + f.signature,
+		"alg none": b64(`{"alg":"none"}`) + "." + f.payload + ".", "alg none, signed": hs256(`{"alg":"none"}`, f.payload),
+		"alg HS512": hs256(`{"alg":"HS512"}`, f.payload), "EdDSA": f.signed(b64(`{"alg":"EdDSA"}`), f.payload),
+		"wrong aud": hs256(header, f.changed("aud", "https://other.example.com")), "wrong iss": hs256(header, f.changed("iss", "x")),
+		"expired": hs256(header, f.changed("exp", time.Now().Unix()-1)), "another body": hs256(header, f.changed("body_sha256", "")),
+		"the return's": back.Header.Get(assertionHeader),
+	} {
+		if claims, refusal := v.verify(w.URL, forged, body); refusal == "" {
+			t.Errorf("%s was taken: %v", what, claims)
+		}
+	}
+	t.Setenv("ALIPAY_ASSERTION_SECRET", secret+"x")
+	if claims, refusal := v.verify(w.URL, signed, body); refusal == "" {
+		t.Errorf("under another secret it was taken: %v", claims)
+	}
+}

@@ -5,6 +5,7 @@ package shop
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/assertion"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
@@ -150,4 +152,28 @@ type middleware func(http.ResponseWriter, *http.Request, caddyhttp.Handler) erro
 
 func (m middleware) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return m(w, r, next)
+}
+
+// BenchmarkAssert is what an assertion costs a delivery.
+func BenchmarkAssert(b *testing.B) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	keys, err := assertion.NewFixed([]ed25519.PrivateKey{private})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &Shop{PublicURL: &url.URL{Scheme: "https", Host: "shop.example.com"}, Signer: keys}
+	body := []byte(strings.Repeat("a", 1500)) // as long as a notice
+	h := http.Header{}
+	SetEvent(h, &evil, &trade.Event{
+		ID: "evt_000661241f262876e56aeb1b", Type: trade.EventPaid, Sequence: 1, Status: trade.StatusSuccess, Source: trade.SourceNotify,
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.assertDelivery(context.Background(), h, body); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +68,7 @@ func TestDatabases(t *testing.T) {
 			t.Run("time-out", func(t *testing.T) { timeOut(t, server) })
 			t.Run("read only", func(t *testing.T) { readOnly(t, server) })
 			t.Run("many at once", func(t *testing.T) { manyAtOnce(t, server) })
+			t.Run("the page's query", func(t *testing.T) { pageQuery(t, server) })
 		})
 	}
 }
@@ -105,6 +108,31 @@ func answers(t *testing.T, server *server) {
 	for _, entry := range logs.All() {
 		if n := entry.ContextMap()["out_trade_no"]; n != "A4" && n != "A5" {
 			t.Errorf("logged %v", entry.ContextMap())
+		}
+	}
+}
+
+// pageQuery runs the query that docs/orders.md shows.
+func pageQuery(t *testing.T, server *server) {
+	page, err := os.ReadFile("../../../docs/orders.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := regexp.MustCompile(`query "(.*)"`).FindSubmatch(page)
+	if query == nil {
+		t.Fatal("docs/orders.md shows no query")
+	}
+	server.exec(t, "DROP TABLE orders", "CREATE TABLE orders (no VARCHAR(64), user_id INT, amount VARCHAR(20), title VARCHAR(256), status VARCHAR(20))",
+		"CREATE TABLE sessions (token VARCHAR(64), user_id INT)",
+		"INSERT INTO orders VALUES ('A1', 1, '88.88', 'tea', 'new'), ('A2', 1, '1.00', 'tea', 'paid'), ('A3', 2, '1.00', 'tea', NULL)",
+		"INSERT INTO sessions VALUES ('s-1', 1), ('s-2', 2)")
+	s, logs := server.source(t, SQL{Query: string(query[1]), User: "{http.request.header.X-Buyer}"})
+	for _, c := range []struct {
+		number, user string
+		status       int
+	}{{"A1", "s-1", 0}, {"A2", "s-1", 409}, {"A3", "s-2", 0}, {"A1", "s-2", 404}, {"A1", "s-3", 404}} {
+		if _, err := offer(s, c.number, c.user); status(err) != c.status || c.status == 0 && err != nil {
+			t.Errorf("%s of %s: %v; %v", c.number, c.user, err, logs.All())
 		}
 	}
 }
