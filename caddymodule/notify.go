@@ -45,7 +45,7 @@ func (h *Handler) serveNotify(w http.ResponseWriter, r *http.Request) error {
 	}
 	acc := h.addressee(body)
 	_, span := tracing.Start(r.Context(), spanVerify)
-	e, err := acc.gateway.Verifier().Notify(r.Header.Get("Content-Type"), body, time.Now())
+	e, err := acc.gateway.Verifier().Notify(r.Header.Get("Content-Type"), body, failpoint.Now())
 	span.End(e.OutTradeNo, verified(err), err == nil)
 	if err != nil {
 		reason, detail := rejection(err)

@@ -70,7 +70,7 @@ func (h *Handler) servePay(w http.ResponseWriter, r *http.Request) error {
 
 // attempt records that the buyer is sent to the cashier, then signs the way there.
 func (h *Handler) attempt(ctx context.Context, acc *Account, offer *trade.Offer, channel string) (*gateway.Cashier, error) {
-	now := time.Now()
+	now := failpoint.Now()
 	expires := offer.Expiry(now, time.Duration(h.Expire))
 	if !expires.After(now) || expires.Sub(now) > 15*24*time.Hour+time.Minute {
 		err := fmt.Errorf("%w: time_expire %s is not within the next 15 days", trade.ErrOffer, offer.TimeExpire)

@@ -84,7 +84,7 @@ type Observer struct {
 // means time.Now.
 func New(l ledger.Ledger, appID string, now func() time.Time) *Courier {
 	if now == nil {
-		now = time.Now
+		now = failpoint.Now
 	}
 	c := &Courier{
 		ledger:   l,

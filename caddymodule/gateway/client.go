@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/smartwalle/alipay/v3"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 )
 
 // Gateway is one app's way to Alipay. Safe for concurrent use. Its keys can be
@@ -43,7 +45,7 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{appID: c.AppID, url: address, now: c.Now, observe: c.Observe, signing: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	g.keys.Store(keys)
 	if g.now == nil {
-		g.now = time.Now
+		g.now = failpoint.Now
 	}
 	transport := c.Transport
 	if transport == nil {

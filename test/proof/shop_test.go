@@ -37,6 +37,7 @@ type hearing struct {
 	ids      []string // of the events, by sequence - 1
 	types    []string
 	amount   string
+	paidAt   string
 	accepted int // the greatest sequence that it has accepted
 	tellings int
 }
@@ -176,6 +177,7 @@ func (s *shop) told(header http.Header) bool {
 	if h.amount = get("Total-Amount"); h.amount != s.prices[d.no] {
 		s.t.Errorf("%s was sold for %s and told as paid with %s", d.no, s.prices[d.no], h.amount)
 	}
+	h.paidAt = get("Paid-At")
 	if s.refuse != nil && s.refuse(d) {
 		return false
 	}

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package failpoint names the steps between receiving and acknowledging, so that
-// a test can have the process die at each of them. Only a binary built with the
-// tag failpoint can: in any other, Reach is an empty function that the compiler
-// leaves out.
+// a test can have the process die at each of them, and is the clock that decides
+// about payments, so that a test can set it wrong. Only a binary built with the
+// tag failpoint can be told to: in any other, Reach is an empty function that the
+// compiler leaves out, and Now is time.Now.
 package failpoint
 
 // The steps, in the order in which a payment takes them.

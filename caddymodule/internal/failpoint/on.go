@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // dieAt is what the environment variable ALIPAY_FAILPOINT says: a step, and how
@@ -31,6 +32,27 @@ func init() {
 		}
 		dieOn = n
 	}
+}
+
+// clock is the file that ALIPAY_CLOCK names, which says by how much the clock is
+// wrong ("-1h"). It is read each time: clocks jump.
+var clock = os.Getenv("ALIPAY_CLOCK")
+
+// Now is the wrong time. It has no monotonic reading, so that a jump also shows
+// between two readings.
+func Now() time.Time {
+	if clock == "" {
+		return time.Now()
+	}
+	text, err := os.ReadFile(clock)
+	if err != nil {
+		panic("ALIPAY_CLOCK: " + err.Error())
+	}
+	wrong, err := time.ParseDuration(strings.TrimSpace(string(text)))
+	if err != nil {
+		panic("ALIPAY_CLOCK: " + err.Error())
+	}
+	return time.Now().Add(wrong).Round(0)
 }
 
 // Reach ends the process as SIGKILL does, if it is the step's turn.
