@@ -152,7 +152,7 @@ func TestBrowserWaitsForProof(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			b := openBrowser(t, s, "zh-CN")
 			d := open(t, t.TempDir(), "127.0.0.1:0")
-			number := b.order(d, "yinzhen", "小红")
+			number := b.basket(d, "yinzhen")
 			faults := sandbox.Faults{Global: []sandbox.Fault{{Name: "notify_never"}, {Name: "answer_system_error"}}, Switches: sandbox.DefaultSwitches()}
 			if err := d.gateway.SetFaults(faults); err != nil {
 				t.Fatal(err)
