@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 )
@@ -44,7 +45,7 @@ func (s *snapshot) WriteTo(w io.Writer) (int64, error) {
 
 // Close ends the snapshot. To close twice is fine.
 func (s *snapshot) Close() error {
-	if err := s.tx.Rollback(); err != nil && !errors.Is(err, bbolt.ErrTxClosed) {
+	if err := s.tx.Rollback(); err != nil && !errors.Is(err, berrors.ErrTxClosed) {
 		return err
 	}
 	return nil
