@@ -27,7 +27,7 @@ const adminPrefix = "/alipay"
 // Admin offers the merchant API at Caddy's admin endpoint, under /alipay, to who
 // may do anything there anyway: no token is asked for. ?account=<name> chooses the
 // account; the one named default, or the only one, needs no choice. GET
-// /alipay/accounts lists them.
+// /alipay/accounts lists them, and GET /alipay/backup is a copy of the ledger.
 type Admin struct{}
 
 // CaddyModule returns the module's information.
@@ -40,6 +40,7 @@ func (*Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: adminPrefix + "/", Handler: caddy.AdminHandlerFunc(serveAdmin)},
 		{Pattern: adminPrefix + "/accounts", Handler: caddy.AdminHandlerFunc(serveAccounts)},
+		{Pattern: adminPrefix + "/backup", Handler: caddy.AdminHandlerFunc(serveBackup)},
 	}
 }
 
