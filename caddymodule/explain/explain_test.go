@@ -54,9 +54,20 @@ func (s *story) take(e trade.Evidence) {
 	if r.Held != nil {
 		s.h.Held = append(s.h.Held, *r.Held)
 	} else if r.Changed {
-		s.h.Evidence = append(s.h.Evidence, e)
+		s.h.Evidence = append(s.h.Evidence, kept(e))
 	}
 	s.caused(r.Events)
+}
+
+// kept is what the bolt ledger keeps of a statement that came as a message.
+func kept(e trade.Evidence) trade.Evidence {
+	if e.Source != trade.SourceNotify {
+		return e
+	}
+	return trade.Evidence{
+		Source: e.Source, Status: e.Status, ReceivedAt: e.ReceivedAt,
+		Refunded: e.Refunded, RefundAmount: e.RefundAmount, RefundRequestNo: e.RefundRequestNo,
+	}
 }
 
 func (s *story) caused(events []trade.Event) {

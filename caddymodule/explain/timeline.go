@@ -129,8 +129,14 @@ func decisionWord(d trade.Decision) string {
 	return string(d.Outcome)
 }
 
+// statements tells what has changed the order. A ledger may leave out of a statement
+// what the order has as well: one that was folded in states the order's own total.
 func (t *timeline) statements() {
+	o := &t.history.Order
 	for _, e := range t.history.Evidence {
+		if paid := e.Status == trade.StatusSuccess || e.Status == trade.StatusFinished || e.Refunded > 0; paid && e.Total == 0 {
+			e.Total, e.TradeNo, e.PaidAt = o.Total, o.TradeNo, o.PaidAt
+		}
 		entry := stated(e)
 		entry.At, entry.Kind = e.ReceivedAt, KindStatement
 		t.add(entry)
