@@ -30,8 +30,10 @@ const (
 // server is a running Caddy, asked over its admin endpoint.
 type server struct {
 	j       *job
+	ctx     context.Context
 	client  *http.Client
 	origin  string
+	socket  bool // a Unix socket
 	account string
 }
 
@@ -52,7 +54,7 @@ func (j *job) server() (*server, error) {
 		origin = "http://127.0.0.1"
 	}
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	return &server{j: j, origin: origin, account: j.flag("account"), client: &http.Client{
+	return &server{j: j, ctx: j.ctx, origin: origin, socket: address.IsUnixNetwork(), account: j.flag("account"), client: &http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return dialer.DialContext(ctx, network, target)
@@ -107,11 +109,13 @@ func (s *server) open(method string, path []string, query url.Values, body any) 
 		}
 		content = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(s.j.ctx, method, address, content)
+	req, err := http.NewRequestWithContext(s.ctx, method, address, content)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Origin", s.origin) // Caddy's guard against browsers
+	if !s.socket { // Caddy's guard against browsers, none of which can speak to a socket
+		req.Header.Set("Origin", s.origin)
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -155,6 +159,10 @@ func (s *server) refused(status int, text []byte) error {
 		if status == http.StatusNotFound {
 			return s.j.fail(exitUnavailable, "the running server does not know this call: has it this module, in the same version, and an account configured?",
 				"运行中的服务器不支持此操作：它是否包含同一版本的本模块，并配置了账户？")
+		}
+		if status == http.StatusNotImplemented {
+			return s.j.fail(exitRefused, "this ledger is kept in a database; copy it with the database's own means, such as pg_dump",
+				"该账本保存在数据库中，请使用数据库自身的工具备份，如 pg_dump")
 		}
 		return s.j.fail(exitUnavailable, "the running server answered %d: %s", "运行中的服务器返回 %d：%s", status, p.Error)
 	}

@@ -54,9 +54,13 @@ func (j *job) examine() error {
 	if data == nil {
 		return j.fail(exitUsage, "there is no configuration to examine; name it: --config <file>", "没有可检查的配置；请指定：--config <文件>")
 	}
-	found, err := doctor.Examine(j.ctx, doctor.Options{
+	options := doctor.Options{
 		Lang: j.lang, Config: data, OutTradeNo: j.flag("order"), Offline: j.is("offline"), Now: j.now,
-	})
+	}
+	if !options.Offline {
+		options.Health = j.health
+	}
+	found, err := doctor.Examine(j.ctx, options)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,9 @@ package command
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -150,5 +152,21 @@ func TestEmpty(t *testing.T) {
 		if r := onTerminal(t, t.TempDir(), "zh_CN", kind, s.address()); r.code != 0 || r.stdout != want {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// TestProblemsInChinese: every problem that the API documents has Chinese words, and
+// none has that does not exist.
+func TestProblemsInChinese(t *testing.T) {
+	t.Parallel()
+	var slugs []string
+	for line := range strings.Lines(read(t, filepath.Join("..", "..", "docs", "errors.md"))) {
+		if slug, found := strings.CutPrefix(strings.TrimSpace(line), "## "); found {
+			slugs = append(slugs, slug)
+		}
+	}
+	slices.Sort(slugs)
+	if have := slices.Sorted(maps.Keys(problemsInChinese)); !slices.Equal(have, slugs) {
+		t.Errorf("Chinese words for %v, documented are %v", have, slugs)
 	}
 }

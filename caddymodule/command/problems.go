@@ -3,21 +3,25 @@
 
 package command
 
-import "github.com/caddy-alipay/caddy-alipay/caddymodule/lang"
+import (
+	"strings"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/lang"
+)
 
 // problemText is a problem of the server's for people. Its own words are English.
 func (t *tool) problemText(p *problem) string {
 	if chinese := problemsInChinese[p.slug()]; t.lang == lang.Chinese && chinese != "" {
 		return chinese
 	}
-	return lang.Plain(p.Detail)
+	return lang.Plain(strings.ReplaceAll(p.Detail, "?account=", "--account"))
 }
 
-// problemsInChinese are the problems of the merchant's API by the last part of
-// their type.
+// problemsInChinese are the problems of docs/errors.md by the last part of their type.
 var problemsInChinese = map[string]string{
 	"unauthorized":           "需要令牌",
 	"not-found":              "运行中的服务器不支持此操作",
+	"no-account":             "没有此账户：请用 --account 指定已配置的支付宝账户",
 	"method-not-allowed":     "该路径不支持此方法",
 	"invalid-parameter":      "查询参数无效",
 	"malformed-body":         "请求内容不是预期的 JSON 对象",
