@@ -27,7 +27,7 @@ func newRefunders() refunders {
 	return refunders{wake: make(chan struct{}, 1), held: newHeldRefunds()}
 }
 
-// expect tells that something about a refund is due at at (zero: nothing is): a
+// expect tells when something about a refund is due (zero: nothing is): a
 // refunder that would sleep past it is woken.
 func (r *refunders) expect(at time.Time) {
 	if at.IsZero() || r.next.Load() <= at.UnixNano() { // MaxInt64 while it has no date

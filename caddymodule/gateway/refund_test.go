@@ -98,11 +98,11 @@ func TestRefundUnknown(t *testing.T) {
 	alipay := namedPair(t, "alipay")
 	f := newFakeGateway(t)
 	g := newTestGateway(t, f.URL)
-	change := func(old, new string) string {
+	change := func(old, changed string) string {
 		if !strings.Contains(refundedAnswer, old) {
 			t.Fatalf("%s is not in the answer", old)
 		}
-		return answeringTo(t, alipay, refundMethod, strings.Replace(refundedAnswer, old, new, 1))
+		return answeringTo(t, alipay, refundMethod, strings.Replace(refundedAnswer, old, changed, 1))
 	}
 	failure := func(code, sub string) string {
 		return answeringTo(t, alipay, refundMethod, `{"code":"`+code+`","sub_code":"`+sub+`"}`)

@@ -37,7 +37,7 @@ func TestRefundQueryErrors(t *testing.T) {
 	f := newFakeGateway(t)
 	g := newTestGateway(t, f.URL)
 	says := func(content string) string { return answeringTo(t, alipay, refundQueryMethod, content) }
-	change := func(old, new string) string { return says(strings.Replace(refundKnown, old, new, 1)) }
+	change := func(old, changed string) string { return says(strings.Replace(refundKnown, old, changed, 1)) }
 	for name, tc := range map[string]struct {
 		text string
 		want error
@@ -67,7 +67,7 @@ func TestRefundQueryErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f.says(tc.text)
 			e, err := g.RefundQuery(context.Background(), testRefund())
-			if !errors.Is(err, tc.want) || e.RefundAmount != 0 || tc.want == ErrUnknown && errors.Is(err, ErrRefundNotExist) {
+			if !errors.Is(err, tc.want) || e.RefundAmount != 0 || errors.Is(tc.want, ErrUnknown) && errors.Is(err, ErrRefundNotExist) {
 				t.Errorf("%+v, %v", e, err)
 			}
 		})

@@ -4,6 +4,7 @@
 package merchant
 
 import (
+	"slices"
 	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
@@ -118,9 +119,8 @@ func intentView(i *trade.RefundIntent) Refund {
 
 // refundView finds one refund of an order.
 func refundView(o *trade.Order, requestNo string) (Refund, bool) {
-	views := refundViews(o)
-	for i := len(views) - 1; i >= 0; i-- { // what was asked for here, before what somebody else did under its number
-		if v := views[i]; v.OutRequestNo == requestNo && requestNo != "" {
+	for _, v := range slices.Backward(refundViews(o)) { // what was asked for here, before what somebody else did under its number
+		if v.OutRequestNo == requestNo && requestNo != "" {
 			v.OutTradeNo, v.RefundedAmount = o.OutTradeNo, o.Refunded().String()
 			return v, true
 		}
