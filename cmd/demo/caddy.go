@@ -40,11 +40,15 @@ type setting struct {
 	Port                         string
 	Host                         string // for bind, without brackets
 	Public, Shop, SandboxGateway string
+	Merchant                     string
 }
 
 // Path is a file of the demo's folder, quoted for a Caddyfile. openFolder has
 // refused what backquotes could not hold.
 func (s setting) Path(name string) string { return "`" + s.Folder.path(name) + "`" }
+
+// File is a placeholder for what a file of the demo's folder holds, quoted alike.
+func (s setting) File(name string) string { return "`{file." + s.Folder.path(name) + "}`" }
 
 // writeCaddyfile is the demo's Caddyfile, the real one: it is written to the folder
 // for people to read.

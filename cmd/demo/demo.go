@@ -29,6 +29,7 @@ const stopTime = 5 * time.Second
 // demo is the running demo: Caddy, the shop and the sandbox.
 type demo struct {
 	folder  folder
+	token   string // of the merchant API
 	places  *places
 	gateway *sandbox.Sandbox
 	servers []*http.Server
@@ -39,6 +40,9 @@ type demo struct {
 func start(ctx context.Context, opts options, stderr io.Writer) (_ *demo, err error) {
 	d := &demo{failed: make(chan error, 2)}
 	if d.folder, err = openFolder(opts.dir); err != nil {
+		return nil, err
+	}
+	if d.token, err = d.folder.token(); err != nil {
 		return nil, err
 	}
 	if d.places, err = takePlaces(ctx, opts.listen); err != nil {
@@ -90,7 +94,7 @@ func (d *demo) setting() setting {
 	return setting{
 		Folder: d.folder, AppID: appID, SellerID: sandbox.DefaultSellerID, Host: host, Port: port,
 		Public: d.places.URL(), Shop: d.places.shop.Addr().String(),
-		SandboxGateway: "http://" + d.places.sandbox.Addr().String() + "/gateway.do",
+		SandboxGateway: "http://" + d.places.sandbox.Addr().String() + "/gateway.do", Merchant: "http://" + d.places.merchant,
 	}
 }
 

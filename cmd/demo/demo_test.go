@@ -184,7 +184,7 @@ func TestFilesArePrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{appKeyFile, alipayKeyFile, sandboxKeyFile, ledgerFile, caddyFile, "shop/orders.json"} {
+	for _, name := range []string{appKeyFile, alipayKeyFile, sandboxKeyFile, tokenFile, ledgerFile, caddyFile, "shop/orders.json"} {
 		if _, err := os.Stat(folder(dir).path(name)); err != nil {
 			t.Error(err)
 		}
@@ -193,7 +193,8 @@ func TestFilesArePrivate(t *testing.T) {
 
 func TestCaddyfileIsWellFormed(t *testing.T) {
 	text, err := writeCaddyfile(setting{Folder: "/tmp/demo", AppID: appID, Host: "127.0.0.1", Port: "9400",
-		Public: "http://127.0.0.1:9400", Shop: "127.0.0.1:9401", SandboxGateway: "http://127.0.0.1:9402/gateway.do", SellerID: "2088"})
+		Public: "http://127.0.0.1:9400", Shop: "127.0.0.1:9401", SandboxGateway: "http://127.0.0.1:9402/gateway.do", SellerID: "2088",
+		Merchant: "http://127.0.0.1:9403"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ const (
 	appKeyFile     = "keys/app_private_key.pem"     // the merchant's
 	alipayKeyFile  = "keys/alipay_public_key.pem"   // what the merchant gets from Alipay
 	sandboxKeyFile = "keys/sandbox_private_key.pem" // Alipay's own half, which a merchant never sees
+	tokenFile      = "keys/merchant_token"          // for the merchant API
 	ledgerFile     = "alipay.db"
 	caddyFile      = "Caddyfile"
 	siteFolder     = "site"
@@ -77,6 +78,19 @@ func (f folder) keyPair(name string) (*rsa.PrivateKey, error) {
 		return nil, err
 	}
 	return key, f.write(name, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// token reads the merchant API's token, or makes it.
+func (f folder) token() (string, error) {
+	text, err := os.ReadFile(f.path(tokenFile))
+	if err == nil && len(text) > 0 {
+		return string(text), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	token := rand.Text()
+	return token, f.write(tokenFile, []byte(token))
 }
 
 func (f folder) write(name string, data []byte) error {

@@ -23,6 +23,8 @@ The tea shop is open. 茶铺开张了，请在浏览器中打开：
   Caddy with alipay   %[1]s
   the shop behind it  http://%[2]s   (leads to Caddy's address)
   sandbox gateway     http://%[3]s   (every trade and notice; faults to try)
+  merchant API        http://%[6]s   (orders, refunds, what is held; see /openapi.json)
+  its token           %[7]s   (Authorization: Bearer …)
   data and keys       %[4]s   (delete it to begin anew)
   its Caddyfile       %[5]s
 
@@ -32,5 +34,6 @@ Ctrl-C stops it. Paid orders stay paid. 按 Ctrl-C 停止，付过款的订单�
 
 // greet says what to do next.
 func (d *demo) greet(w io.Writer) {
-	fmt.Fprintf(w, greeting, d.places.URL(), d.places.shop.Addr(), d.places.sandbox.Addr(), d.folder, d.folder.path(caddyFile))
+	fmt.Fprintf(w, greeting, d.places.URL(), d.places.shop.Addr(), d.places.sandbox.Addr(), d.folder, d.folder.path(caddyFile),
+		d.places.merchant, d.token)
 }

@@ -46,7 +46,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&opts.dir, "dir", "", "`folder` of data and keys (default: caddy-alipay-demo in the user's cache folder)")
 	flags.StringVar(&opts.listen, "listen", "127.0.0.1:9400",
-		"loopback `address` of the shop's front door; the two ports after it are taken too. Port 0 takes free ones")
+		"loopback `address` of the shop's front door; the three ports after it are taken too. Port 0 takes free ones")
 	if err := flags.Parse(args); err != nil {
 		return opts, err
 	}

@@ -12,12 +12,13 @@ import (
 	"syscall"
 )
 
-// places are where the demo's three servers listen. Those of shop and sandbox
-// are taken already; Caddy listens by itself.
+// places are where the demo listens. Those of shop and sandbox are taken already;
+// Caddy listens by itself.
 type places struct {
-	caddy   string // host:port
-	shop    net.Listener
-	sandbox net.Listener
+	caddy    string // host:port
+	shop     net.Listener
+	sandbox  net.Listener
+	merchant string // host:port, Caddy's too
 }
 
 // URL is where the browser goes.
@@ -31,7 +32,7 @@ func (p *places) close() {
 	}
 }
 
-// takePlaces takes the port of listen and the two after it, or three free ports
+// takePlaces takes the port of listen and the three after it, or four free ports
 // if that is 0.
 func takePlaces(ctx context.Context, listen string) (_ *places, err error) {
 	host, port, err := splitListen(listen)
@@ -44,17 +45,23 @@ func takePlaces(ctx context.Context, listen string) (_ *places, err error) {
 			p.close()
 		}
 	}()
+	var taken [4]net.Listener
+	for i, who := range [...]string{"Caddy", "the shop", "the sandbox", "the merchant API"} {
+		if taken[i], err = take(ctx, host, port, i, who); err != nil {
+			break
+		}
+	}
+	p.shop, p.sandbox = taken[1], taken[2]
 	// Caddy shares ports with other processes (SO_REUSEPORT) and would not
-	// notice another Caddy on its own.
-	probe, err := take(ctx, host, port, 0, "Caddy")
-	if err != nil {
-		return nil, err
+	// notice another Caddy on its own: these two were taken to see that they are
+	// free.
+	for i, address := range map[int]*string{0: &p.caddy, 3: &p.merchant} {
+		if taken[i] != nil {
+			*address = taken[i].Addr().String()
+			err = errors.Join(err, taken[i].Close())
+		}
 	}
-	p.caddy = probe.Addr().String()
-	if p.shop, err = take(ctx, host, port, 1, "the shop"); err == nil {
-		p.sandbox, err = take(ctx, host, port, 2, "the sandbox")
-	}
-	return p, errors.Join(err, probe.Close())
+	return p, err
 }
 
 func splitListen(listen string) (host string, port int, err error) {
@@ -70,8 +77,8 @@ func splitListen(listen string) (host string, port int, err error) {
 			"use 127.0.0.1:%s", listen, digits)
 	}
 	port, err = strconv.Atoi(digits)
-	if err != nil || port < 0 || port > 65535-2 {
-		return "", 0, fmt.Errorf("-listen %q: the port has to be from 1 to 65533, or 0 for free ones", listen)
+	if err != nil || port < 0 || port > 65535-3 {
+		return "", 0, fmt.Errorf("-listen %q: the port has to be from 1 to 65532, or 0 for free ones", listen)
 	}
 	return host, port, nil
 }
@@ -84,7 +91,7 @@ func take(ctx context.Context, host string, port, offset int, who string) (net.L
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("port %d, for %s, is in use; end the program that has it (another demo?), "+
-			"or choose three other ports in a row with -listen, such as -listen 127.0.0.1:%d", port, who, otherPort(port-offset))
+			"or choose four other ports in a row with -listen, such as -listen 127.0.0.1:%d", port, who, otherPort(port-offset))
 	case err != nil:
 		return nil, fmt.Errorf("port %d, for %s: %w; choose others with -listen", port, who, err)
 	}

@@ -140,7 +140,7 @@ func TestGreetingSaysWhatToDo(t *testing.T) {
 	if err := run(ctx, []string{"-dir", dir, "-listen", "127.0.0.1:0"}, &stdout, &stderr); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"    http://127.0.0.1:", "any name will do", "林晓 Lin Xiao", dir, "Ctrl-C"} {
+	for _, want := range []string{"    http://127.0.0.1:", "any name will do", "林晓 Lin Xiao", dir, "Ctrl-C", "merchant API        http://127.0.0.1:", "its token           "} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the greeting lacks %q:\n%s", want, stdout.String())
 		}
@@ -150,23 +150,23 @@ func TestGreetingSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// three finds three free ports in a row.
-func three(t *testing.T) int {
+// four finds four free ports in a row.
+func four(t *testing.T) int {
 	t.Helper()
-	for port := 20000; port < 60000; port += 3 {
+	for port := 20000; port < 60000; port += 4 {
 		p, err := takePlaces(t.Context(), "127.0.0.1:"+strconv.Itoa(port))
 		if err == nil {
 			p.close()
 			return port
 		}
 	}
-	t.Fatal("no three free ports in a row")
+	t.Fatal("no four free ports in a row")
 	return 0
 }
 
 func TestPortInUse(t *testing.T) {
-	port := three(t)
-	for offset, who := range []string{"Caddy", "the shop", "the sandbox"} {
+	port := four(t)
+	for offset, who := range []string{"Caddy", "the shop", "the sandbox", "the merchant API"} {
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+offset))
 		if err != nil {
 			t.Fatal(err)
@@ -181,9 +181,9 @@ func TestPortInUse(t *testing.T) {
 }
 
 func TestPortsInARow(t *testing.T) {
-	port := three(t)
+	port := four(t)
 	d := open(t, t.TempDir(), "localhost:"+strconv.Itoa(port))
-	for who, got := range map[int]string{0: d.places.caddy, 1: d.places.shop.Addr().String(), 2: d.places.sandbox.Addr().String()} {
+	for who, got := range map[int]string{0: d.places.caddy, 1: d.places.shop.Addr().String(), 2: d.places.sandbox.Addr().String(), 3: d.places.merchant} {
 		if want := "127.0.0.1:" + strconv.Itoa(port+who); got != want {
 			t.Errorf("%d: %s, want %s", who, got, want)
 		}
@@ -212,9 +212,9 @@ func TestWrongFlags(t *testing.T) {
 		{[]string{"-listen", "192.0.2.1:9400"}, "not on loopback"},
 		{[]string{"-listen", ":9400"}, "not on loopback"},
 		{[]string{"-listen", "9400"}, "host:port"},
-		{[]string{"-listen", "127.0.0.1:65534"}, "from 1 to 65533"},
-		{[]string{"-listen", "127.0.0.1:-1"}, "from 1 to 65533"},
-		{[]string{"-listen", "127.0.0.1:http"}, "from 1 to 65533"},
+		{[]string{"-listen", "127.0.0.1:65533"}, "from 1 to 65532"},
+		{[]string{"-listen", "127.0.0.1:-1"}, "from 1 to 65532"},
+		{[]string{"-listen", "127.0.0.1:http"}, "from 1 to 65532"},
 		{[]string{"-dir", "/tmp/{env.HOME}"}, "-dir"},
 		{[]string{"-dir", "/dev/null/demo"}, "-dir"},
 		{[]string{"shop"}, `unexpected argument "shop"`},
