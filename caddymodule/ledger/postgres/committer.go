@@ -15,12 +15,10 @@ import (
 
 // call is one caller's change, which takes part in some group.
 type call struct {
-	ctx  context.Context
-	key  trade.Key // the order that run works on
-	news bool      // run may make the order
-	// digest is of the held item that run may look for; lock has it locked.
-	digest string
-	lock   bool
+	ctx    context.Context
+	key    trade.Key // the order that run works on
+	news   bool      // run may make the order
+	digest string    // of the held item that run decides on
 	run    func(*group) error
 
 	err  error         // run's, or the group's; read it after done

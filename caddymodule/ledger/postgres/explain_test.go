@@ -67,9 +67,8 @@ func plans(order int64, now time.Time) map[string]planned {
 		"sqlUnknownTotals":      {sql: sqlUnknownTotals, args: []any{testApp}},
 
 		"sqlLockOrders":     {sql: sqlLockOrders, args: keys},
-		"sqlHeldByDigest":   {sql: sqlHeldByDigest, args: digests},
+		"sqlHeldAbout":      {sql: sqlHeldAbout, args: keys},
 		"sqlLockHeld":       {sql: sqlLockHeld, args: digests},
-		"sqlOtherHeld":      {sql: sqlOtherHeld, args: append(key[:2:2], "d1")},
 		"sqlInsertEvidence": {sql: sqlInsertEvidence, args: rows(5)},
 		"sqlUpdateOrders":   {sql: sqlUpdateOrders, args: append([]any{[]int64{order, order + 1}}, rows(12)...)},
 		"sqlInsertOrders":   {sql: sqlInsertOrders, args: append([]any{int64(1), int64(2)}, rows(16)...), seq: []string{"clock"}},

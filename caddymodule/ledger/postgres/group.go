@@ -29,8 +29,7 @@ type group struct {
 
 	loaded     map[trade.Key]orderRecord
 	loadedHeld map[string]heldRecord
-	looked     map[string]bool // digests that were looked for
-	numbers    []int64         // for the ids of new orders
+	numbers    []int64 // for the ids of new orders
 
 	orders map[trade.Key]*entry
 	held   map[string]*heldRecord // by digest: as loaded, made or decided
@@ -62,7 +61,7 @@ type eventRow struct {
 }
 
 func newGroup(l *Ledger, conn *pgxpool.Conn, writer int) *group {
-	g := &group{ledger: l, conn: conn, writer: writer, loaded: make(map[trade.Key]orderRecord), loadedHeld: make(map[string]heldRecord), looked: make(map[string]bool)}
+	g := &group{ledger: l, conn: conn, writer: writer, loaded: make(map[trade.Key]orderRecord), loadedHeld: make(map[string]heldRecord)}
 	g.restart()
 	return g
 }
@@ -103,20 +102,19 @@ func (g *group) load(ctx context.Context, calls []*call, marks map[trade.Key][]m
 		return err
 	})
 	news := 0
-	var look, lock []string
+	var lock []string
 	for _, c := range calls {
 		if c.news {
 			news++
 		}
-		switch {
-		case c.lock && !g.reading:
+		if c.digest != "" && !g.reading {
 			lock = append(lock, c.digest)
-		case c.digest != "":
-			look = append(look, c.digest)
 		}
 	}
-	g.queueHeld(b, sqlLockHeld, lock)
-	g.queueHeld(b, sqlHeldByDigest, look)
+	if len(lock) > 0 {
+		g.queueHeld(b, sqlLockHeld, lock)
+	}
+	g.queueHeld(b, sqlHeldAbout, apps, numbers)
 	if news > 0 && !g.reading {
 		b.Queue(sql(sqlNumbers), news).Query(func(rows pgx.Rows) (err error) {
 			g.numbers, err = pgx.CollectRows(rows, pgx.RowTo[int64])
@@ -126,14 +124,8 @@ func (g *group) load(ctx context.Context, calls []*call, marks map[trade.Key][]m
 	return g.conn.SendBatch(ctx, b).Close()
 }
 
-func (g *group) queueHeld(b *pgx.Batch, constant string, digests []string) {
-	if len(digests) == 0 {
-		return
-	}
-	for _, d := range digests {
-		g.looked[d] = true
-	}
-	b.Queue(g.ledger.schema.sql(constant), digests).Query(func(rows pgx.Rows) error {
+func (g *group) queueHeld(b *pgx.Batch, constant string, args ...any) {
+	b.Queue(g.ledger.schema.sql(constant), args...).Query(func(rows pgx.Rows) error {
 		list, err := pgx.CollectRows(rows, scanHeld)
 		for i := range list {
 			g.loadedHeld[list[i].ID] = list[i]
@@ -234,29 +226,38 @@ func (g *group) needMonth(order int64) {
 	}
 }
 
-// heldItem is a held item as it is in the database or in this group.
-func (g *group) heldItem(ctx context.Context, digest string) (*heldRecord, error) {
+// heldItem is a held item as it is in the database or in this group; nil if there
+// is none.
+func (g *group) heldItem(digest string) *heldRecord {
 	if h := g.held[digest]; h != nil {
-		return h, nil
+		return h
 	}
 	h, ok := g.loadedHeld[digest]
-	if !ok && g.looked[digest] {
-		return nil, nil
-	}
 	if !ok {
-		// the digest may depend on the order's state, so that it was not foreseen
-		rows, err := g.conn.Query(ctx, g.ledger.schema.sql(sqlHeldItem), digest)
-		if err != nil {
-			return nil, err
-		}
-		list, err := pgx.CollectRows(rows, scanHeld)
-		if err != nil || len(list) == 0 {
-			return nil, err
-		}
-		h = list[0]
+		return nil
 	}
 	g.held[digest] = &h
-	return &h, nil
+	return &h
+}
+
+// heldAbout are all items that were held about an order, by their digests.
+func (g *group) heldAbout(k trade.Key) map[string]*heldRecord {
+	list := make(map[string]*heldRecord)
+	for digest, h := range g.loadedHeld {
+		if keyOf(&h.Held) == k {
+			list[digest] = g.heldItem(digest)
+		}
+	}
+	for _, h := range g.newHeld {
+		if keyOf(&h.Held) == k {
+			list[h.ID] = h
+		}
+	}
+	return list
+}
+
+func keyOf(h *trade.Held) trade.Key {
+	return trade.Key{AppID: h.Evidence.AppID, OutTradeNo: h.Evidence.OutTradeNo}
 }
 
 func (g *group) changed() bool {

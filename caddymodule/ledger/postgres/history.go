@@ -24,11 +24,10 @@ func (l *Ledger) History(ctx context.Context, k trade.Key) (h ledger.History, er
 	h.Order, h.Tellings = r.Order, r.tellings
 	h.Evidence, err = rows(ctx, l, "reading statements", func(row pgx.CollectableRow) (e trade.Evidence, err error) {
 		var factsJSON []byte
-		var contentType *string
-		if err := row.Scan(&factsJSON, &contentType); err != nil {
+		if err := row.Scan(&factsJSON); err != nil {
 			return e, err
 		}
-		e, err = decodeEvidence(factsJSON, nil, contentType)
+		e, err = decodeEvidence(factsJSON, nil, nil)
 		e.AppID, e.OutTradeNo = r.AppID, r.OutTradeNo
 		return e, err
 	}, sqlEvidenceOf, r.id)
@@ -46,7 +45,7 @@ func (l *Ledger) History(ctx context.Context, k trade.Key) (h ledger.History, er
 	held, err := rows(ctx, l, "reading what is held", scanHeld, sqlHeldOf, column(k.AppID), column(k.OutTradeNo))
 	for i := range held {
 		item := held[i].Held
-		item.Evidence.Raw = nil
+		item.Evidence.Raw, item.Evidence.ContentType = nil, ""
 		h.Held = append(h.Held, item)
 	}
 	return h, err

@@ -65,9 +65,9 @@ func (l *Ledger) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, 
 	e.Raw = bytes.Clone(e.Raw) // the caller may leave before the group begins
 	shown := l.accepts.shownOf(k)
 	var out ledger.Outcome
-	err := l.submit(&call{ctx: ctx, key: k, digest: e.Digest(), run: func(g *group) (err error) {
-		out, err = g.record(ctx, &e)
-		return err
+	err := l.submit(&call{ctx: ctx, key: k, run: func(g *group) error {
+		out = g.record(&e)
+		return nil
 	}})
 	if err != nil {
 		return ledger.Outcome{}, err
@@ -78,25 +78,19 @@ func (l *Ledger) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, 
 }
 
 // record folds e into its order and stages what that changes.
-func (g *group) record(ctx context.Context, e *trade.Evidence) (ledger.Outcome, error) {
+func (g *group) record(e *trade.Evidence) ledger.Outcome {
 	order := g.entry(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo})
-	if decided, err := g.heldItem(ctx, e.Digest()); err != nil {
-		return ledger.Outcome{}, failed(ctx, "reading what is held", err)
-	} else if decided != nil && decided.Decision.Word != trade.DecideNone {
-		// a person's decision has answered it, whatever it would do to its order now
+	if answer := g.answering(&order.Order, e); answer != nil {
 		out := ledger.Outcome{Order: order.Order, Repeat: true}
-		if decided.Waits() {
-			out.Held = decided.given()
+		if answer.Waits() {
+			out.Held = answer.given()
 		}
-		return out, nil
+		return out
 	}
 	f := trade.Fold(order.Order, *e)
 	isNew := f.Changed
 	if f.Held != nil {
-		known, err := g.heldItem(ctx, f.Held.ID)
-		if err != nil {
-			return ledger.Outcome{}, failed(ctx, "reading what is held", err)
-		}
+		known := g.heldItem(f.Held.ID)
 		if known == nil {
 			isNew = true
 			known = &heldRecord{Held: *f.Held}
@@ -112,7 +106,19 @@ func (g *group) record(ctx context.Context, e *trade.Evidence) (ledger.Outcome, 
 		number := g.keep(order, &kept)
 		g.stage(order, f.Order, f.Events, number)
 	}
-	return ledger.Outcome{Order: f.Order, Events: f.Events, Held: f.Held, Repeat: !isNew}, nil
+	return ledger.Outcome{Order: f.Order, Events: f.Events, Held: f.Held, Repeat: !isNew}
+}
+
+// answering is the held item whose decision has answered e (trade.Held.Answers);
+// nil if there is none. One that states the very same goes before the oldest.
+func (g *group) answering(o *trade.Order, e *trade.Evidence) (answer *heldRecord) {
+	digest := e.Digest()
+	for _, h := range g.heldAbout(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo}) {
+		if h.Answers(o, e) && (answer == nil || h.ID == digest || answer.ID != digest && h.position < answer.position) {
+			answer = h
+		}
+	}
+	return answer
 }
 
 // given is a copy of a held item that shares nothing with others.
@@ -176,8 +182,8 @@ func (l *Ledger) Decide(ctx context.Context, id string, d trade.Decision) (trade
 	}
 	shown := l.accepts.shownOf(k)
 	var out trade.Decided
-	err = l.submit(&call{ctx: ctx, key: k, news: true, digest: id, lock: true, run: func(g *group) (err error) {
-		out, err = g.decide(ctx, k, id, d)
+	err = l.submit(&call{ctx: ctx, key: k, news: true, digest: id, run: func(g *group) (err error) {
+		out, err = g.decide(k, id, d)
 		return err
 	}})
 	if err != nil {
@@ -188,17 +194,14 @@ func (l *Ledger) Decide(ctx context.Context, id string, d trade.Decision) (trade
 	return out, nil
 }
 
-func (g *group) decide(ctx context.Context, k trade.Key, id string, d trade.Decision) (trade.Decided, error) {
-	h, err := g.heldItem(ctx, id)
-	if err != nil {
-		return trade.Decided{}, failed(ctx, "reading what is held", err)
-	}
+func (g *group) decide(k trade.Key, id string, d trade.Decision) (trade.Decided, error) {
+	h := g.heldItem(id)
 	if h == nil {
 		return trade.Decided{}, ledger.ErrNotFound
 	}
-	others, err := g.othersContradict(ctx, k, id)
-	if err != nil {
-		return trade.Decided{}, failed(ctx, "reading what is held", err)
+	others := false
+	for _, o := range g.heldAbout(k) {
+		others = others || o.ID != id && o.Contradicts() && o.Waits()
 	}
 	order := g.entry(k)
 	out, err := trade.Settle(order.Order, h.Held, d, others)
@@ -223,17 +226,4 @@ func (g *group) decide(ctx context.Context, k trade.Key, id string, d trade.Deci
 	h.Held = out.Item
 	g.decided = append(g.decided, h)
 	return out, nil
-}
-
-// othersContradict reports whether another held item that waits contradicts the
-// order.
-func (g *group) othersContradict(ctx context.Context, k trade.Key, id string) (bool, error) {
-	for digest, h := range g.held {
-		if digest != id && h.Evidence.AppID == k.AppID && h.Evidence.OutTradeNo == k.OutTradeNo && h.Contradicts() && h.Waits() {
-			return true, nil
-		}
-	}
-	var others bool
-	err := g.conn.QueryRow(ctx, g.ledger.schema.sql(sqlOtherHeld), column(k.AppID), column(k.OutTradeNo), column(id)).Scan(&others)
-	return others, err
 }

@@ -37,7 +37,7 @@ const (
 		FROM {}.events e JOIN {}.orders o ON o.id = e.order_id
 		LEFT JOIN {}.evidence v ON v.order_id = e.order_id AND v.number = e.evidence
 		WHERE e.order_id = $1 AND e.sequence = $2`
-	sqlEvidenceOf = `SELECT v.facts, v.content_type FROM {}.evidence v WHERE v.order_id = $1 ORDER BY v.number`
+	sqlEvidenceOf = `SELECT v.facts FROM {}.evidence v WHERE v.order_id = $1 ORDER BY v.number`
 	sqlEventsOf   = `SELECT ` + eventColumns + `
 		FROM {}.events e WHERE e.order_id = $1 ORDER BY e.sequence`
 	sqlHeldOf    = `SELECT ` + heldColumns + ` FROM {}.held h WHERE h.app_id = $1 AND h.out_trade_no = $2 ORDER BY h.position`

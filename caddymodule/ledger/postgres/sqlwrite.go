@@ -11,13 +11,12 @@ const (
 	sqlSettings = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
 		set_config('idle_in_transaction_session_timeout', $3, true)`
 	// what follows in the transaction may be lost in a crash of the server
-	sqlForgetful    = `SELECT set_config('synchronous_commit', 'off', true)`
-	sqlBegin        = `BEGIN`
-	sqlLockOrders   = `SELECT ` + orderColumns + `, o.tellings` + byKey + ` ORDER BY o.app_id, o.out_trade_no FOR UPDATE OF o`
-	sqlHeldByDigest = `SELECT ` + heldColumns + ` FROM {}.held h WHERE h.digest = ANY($1)`
-	sqlLockHeld     = `SELECT ` + heldColumns + ` FROM {}.held h WHERE h.digest = ANY($1) ORDER BY h.digest FOR UPDATE OF h`
-	sqlOtherHeld    = `SELECT EXISTS (SELECT FROM {}.held h WHERE h.app_id = $1 AND h.out_trade_no = $2
-		AND h.contradicts AND h.waits AND h.digest <> $3)`
+	sqlForgetful  = `SELECT set_config('synchronous_commit', 'off', true)`
+	sqlBegin      = `BEGIN`
+	sqlLockOrders = `SELECT ` + orderColumns + `, o.tellings` + byKey + ` ORDER BY o.app_id, o.out_trade_no FOR UPDATE OF o`
+	sqlHeldAbout  = `SELECT ` + heldColumns + ` FROM unnest($1::text[], $2::text[]) AS k (app_id, out_trade_no)
+		JOIN {}.held h ON h.app_id = k.app_id AND h.out_trade_no = k.out_trade_no`
+	sqlLockHeld       = `SELECT ` + heldColumns + ` FROM {}.held h WHERE h.digest = ANY($1) ORDER BY h.digest FOR UPDATE OF h`
 	sqlNumbers        = `SELECT nextval('{}.order_numbers') FROM generate_series(1, $1)`
 	sqlMonth          = `SELECT {}.month($1)`
 	sqlInsertEvidence = `INSERT INTO {}.evidence (order_id, number, facts, raw, content_type)
