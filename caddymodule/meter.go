@@ -4,6 +4,7 @@
 package caddymodule
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,7 +33,8 @@ type meter struct {
 	callTime prometheus.ObserverVec
 
 	// keys of Alipay's are few, and known only once they are read
-	keys *prometheus.CounterVec
+	keys  *prometheus.CounterVec
+	known atomic.Pointer[words] // their series, once they were counted
 }
 
 // words are the counters of a closed set, reasonOther last: a few comparisons
@@ -108,8 +110,28 @@ func (m *meter) called(c gateway.Call) {
 	m.callTime.WithLabelValues(c.Method).Observe(c.Took.Seconds())
 }
 
-// verified counts a message that a key of Alipay's has verified.
-func (m *meter) verified(key string) { m.keys.WithLabelValues(key).Inc() }
+// verified counts a message that a key of Alipay's has verified. The keys' series
+// are remembered as they come: there are four keys at most at a time.
+func (m *meter) verified(key string) {
+	known := m.known.Load()
+	if known != nil {
+		for i := range *known {
+			if (*known)[i].text == key {
+				(*known)[i].seen.Inc()
+				return
+			}
+		}
+	}
+	w := words{{key, m.keys.WithLabelValues(key)}}
+	w[0].seen.Inc()
+	if known != nil {
+		w = append(w, (*known)[:min(len(*known), maxKnownKeys-1)]...)
+	}
+	m.known.Store(&w) // whoever is overtaken here looks the series up once more
+}
+
+// maxKnownKeys bounds what is compared with a key.
+const maxKnownKeys = 8
 
 // recorded counts what became known.
 func (m *meter) recorded(out *ledger.Outcome) {

@@ -51,13 +51,14 @@ func payment() (ledger.Outcome, *ledger.Delivery) {
 	return out, &ledger.Delivery{Event: out.Events[0]}
 }
 
-// BenchmarkObserving is all that metrics and events add to a payment's notice:
-// what was recorded, what was told, how it was answered.
+// BenchmarkObserving is all that metrics and events add to a payment's notice: by
+// which key it was verified, what was recorded, what was told, how it was answered.
 func BenchmarkObserving(b *testing.B) {
 	a, o := watching(b)
 	out, d := payment()
 	b.ReportAllocs()
 	for b.Loop() {
+		a.meter.verified("0123456789abcdef")
 		o.Recorded(out)
 		o.Told(d, 1500*time.Microsecond, nil)
 		a.meter.answered(notifyTold)
@@ -69,6 +70,7 @@ func TestObservingAllocatesNothing(t *testing.T) {
 	a, o := watching(t)
 	out, d := payment()
 	allocs := testing.AllocsPerRun(100, func() {
+		a.meter.verified("0123456789abcdef")
 		o.Recorded(out)
 		o.Told(d, 1500*time.Microsecond, nil)
 		a.meter.answered(notifyTold)
