@@ -16,8 +16,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/assertion"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/merchant"
 )
@@ -290,4 +292,52 @@ func TestAssertionMisconfigured(t *testing.T) {
 	}
 	w.global, w.site = "", ""
 	w.reload()
+}
+
+// TestAssertionRotation rotates and revokes by hand, as a command does.
+func TestAssertionRotation(t *testing.T) {
+	w := newWorld(t, "")
+	keys := w.withMerchant("") + merchant.KeysPath
+	listed := func() (set jose.JSONWebKeySet) {
+		if err := json.Unmarshal([]byte(fetch(t, keys)), &set); err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	before := listed()
+	first, _ := w.purchase("A1")
+	kid, err := account(t).RotateAssertion(t.Context(), false)
+	if err != nil || kid != before.Keys[1].KeyID {
+		t.Fatalf("rotated to %q, %v; listed were %v", kid, err, before)
+	}
+	second, _ := w.purchase("A2")
+	w.wantAsserted(second, before, jose.EdDSA) // a shop need not have read the list again
+	w.wantAsserted(first, listed(), jose.EdDSA)
+	if kidOf(t, second) != kid || len(listed().Keys) != 3 {
+		t.Errorf("signed under %s, listed are %v", kidOf(t, second), listed())
+	}
+	revoked := listed()
+	if kid, err = account(t).RotateAssertion(t.Context(), true); err != nil || len(revoked.Key(kid)) != 0 {
+		t.Fatalf("revoked for %q, %v", kid, err)
+	}
+	third, _ := w.purchase("A3")
+	w.wantAsserted(third, listed(), jose.EdDSA)
+	for _, key := range revoked.Keys {
+		if now := listed(); len(now.Key(key.KeyID)) != 0 || len(now.Keys) != 2 {
+			t.Errorf("%s is listed still: %v", key.KeyID, now)
+		}
+	}
+	w.assertionKey("a.pem")
+	w.global = "assertion_key " + w.path("a.pem")
+	w.reload()
+	if _, err := account(t).RotateAssertion(t.Context(), false); err == nil || !strings.Contains(err.Error(), "put a new assertion_key before the others") {
+		t.Errorf("configured keys: %v", err)
+	}
+}
+
+// account is the account of the running configuration.
+func account(t *testing.T) *caddymodule.Account {
+	t.Helper()
+	app := must(caddy.ActiveContext().App("alipay")).(*caddymodule.App)
+	return app.Accounts["default"]
 }

@@ -39,7 +39,8 @@ func servers(t *testing.T) map[string]*server {
 			", cents BIGINT, weight DOUBLE PRECISION, title VARCHAR(256), done SMALLINT)",
 			"CREATE TABLE numbered (id BIGINT PRIMARY KEY, amount "+decimal+", title VARCHAR(256))",
 			"INSERT INTO orders VALUES ('A1', 'li', '88.8800', 8888, 0.1, '茶 tea', 0), ('A2', 'li', '1.0000', 100, 0.1, 'paid tea', 1),"+
-				" ('A3', 'wang', '2.0000', 200, 0.1, 'her tea', NULL), ('A4', 'li', '1.2345', 123, 0.1, 'thin tea', 0), ('A5', 'li', NULL, NULL, NULL, NULL, 0)",
+				" ('A3', 'wang', '2.0000', 200, 0.1, 'her tea', NULL), ('A4', 'li', '1.2345', 123, 0.1, 'thin tea', 0)",
+			"INSERT INTO orders (no, buyer) VALUES ('A5', 'li')",
 			"INSERT INTO numbered VALUES (12, '5.00', 'twelve')")
 	}
 	return all
