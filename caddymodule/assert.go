@@ -88,7 +88,7 @@ func (a *Assertion) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("assertion %q is unknown; the words are eddsa, hs256 and off", a.Alg)
 	}
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Err("assertion takes one word, and hs256 one secret")
 	}
 	if d.NextBlock(d.Nesting()) {
 		return d.Err("assertion takes no block")

@@ -132,8 +132,8 @@ func once(d *caddyfile.Dispenser, into *string) error {
 	if *into != "" {
 		return d.Errf("%s is given twice", option)
 	}
-	if !d.AllArgs(into) {
-		return d.ArgErr()
+	if !d.AllArgs(into) { // the dispenser's own error would show the value, which may be a secret
+		return d.Errf("%s takes one value", option)
 	}
 	if *into == "" {
 		return d.Errf("%s is empty", option)

@@ -70,10 +70,14 @@ func TestShopRefuses(t *testing.T) {
 	w.Shop.Config.ErrorLog = discard
 	count := 0
 	for name, deliver := range map[string]func(http.ResponseWriter, *received){
-		"500":               says(500, "text/plain", "success"),
-		"503":               says(503, "", ""),
-		"404":               says(404, "text/html", "success"),
-		"a redirect":        says(302, "text/plain", "success"),
+		"500":        says(500, "text/plain", "success"),
+		"503":        says(503, "", ""),
+		"404":        says(404, "text/html", "success"),
+		"a redirect": says(302, "text/plain", "success"),
+		"a redirect to itself": func(w http.ResponseWriter, _ *received) {
+			w.Header().Set("Location", "/pay/notify")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		},
 		"a login page":      says(200, "text/html; charset=utf-8", "<!DOCTYPE html><title>Log in</title>"),
 		"a page, untyped":   says(200, "", "<!DOCTYPE html><title>Log in</title>"),
 		"fail":              says(200, "text/plain", "fail"),

@@ -25,14 +25,17 @@ import (
 const notVerified = "400 无法确认这次跳转，请在一分钟后查看订单，不要重复付款。" +
 	" We could not verify this return; please look at your order in a minute, and do not pay again."
 
-// counted stands between Caddy and the gateway and counts the queries.
-type counted struct{ queries atomic.Int32 }
+// counted stands between Caddy and the gateway and counts some calls.
+type counted struct{ queries, downloads atomic.Int32 }
 
 func (w *world) countQueries() *counted {
 	c := &counted{}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("method") == "alipay.trade.query" {
+		switch r.URL.Query().Get("method") {
+		case "alipay.trade.query":
 			c.queries.Add(1)
+		case "alipay.open.app.alipaycert.download":
+			c.downloads.Add(1)
 		}
 		resp, err := http.Post(w.Gateway.GatewayURL()+"?"+r.URL.RawQuery, r.Header.Get("Content-Type"), r.Body)
 		if err != nil {
