@@ -5,12 +5,9 @@ package caddymodule_test
 
 import (
 	"cmp"
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -22,7 +19,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -265,36 +261,6 @@ func (w *world) notice(outTradeNo, amount string, change ...string) url.Values {
 		}
 	}
 	return v
-}
-
-// canonical is the text that Alipay signs of a notice's or a return's parameters.
-func canonical(v url.Values) string {
-	var pairs []string
-	for _, name := range slices.Sorted(keysOf(v)) {
-		if name != "sign" && name != "sign_type" {
-			pairs = append(pairs, name+"="+v.Get(name))
-		}
-	}
-	return strings.Join(pairs, "&")
-}
-
-// sign signs parameters as Alipay signs notices and returns, with code of the
-// test's own.
-func sign(key *rsa.PrivateKey, v url.Values) url.Values {
-	digest := sha256.Sum256([]byte(canonical(v)))
-	v.Set("sign_type", "RSA2")
-	v.Set("sign", base64.StdEncoding.EncodeToString(must(rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:]))))
-	return v
-}
-
-func keysOf(v url.Values) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range v {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // post posts a body to the notify path as Alipay does.

@@ -4,6 +4,7 @@
 package caddymodule_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -64,7 +65,7 @@ func TestHostileReturns(t *testing.T) {
 			refused++
 		}
 		if _, err := verifier.Return(query); r.reason != "" {
-			if rej, ok := err.(*gateway.Rejection); !ok || rej.Reason != r.reason {
+			if rej, ok := errors.AsType[*gateway.Rejection](err); !ok || rej.Reason != r.reason {
 				t.Errorf("%s: %v, want the reason %s", r.name, err, r.reason)
 			}
 		} else if err != nil {

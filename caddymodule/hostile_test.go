@@ -4,6 +4,7 @@
 package caddymodule_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -123,7 +124,7 @@ func TestHostileNotices(t *testing.T) {
 		w.wantOutcome(r.name, v, m, r.want)
 		if r.want.reason != "" {
 			_, err := verifier.Notify(m.contentType, []byte(m.body), time.Now())
-			if rej, ok := err.(*gateway.Rejection); !ok || rej.Reason != r.want.reason {
+			if rej, ok := errors.AsType[*gateway.Rejection](err); !ok || rej.Reason != r.want.reason {
 				t.Errorf("%s: %v, want the reason %s", r.name, err, r.want.reason)
 			}
 		}

@@ -30,10 +30,7 @@ const lost = "666.01" // the notice never comes: the payment is learnt by asking
 // and returns ask. What was acknowledged is in the ledger, and what was paid is
 // told, at least once and under one id.
 func TestCrash(t *testing.T) {
-	kills := number(t, "PROOF_KILLS", 50)
-	if raceDetector {
-		kills = min(kills, 10) // for the detector's eyes; the count is the other run's
-	}
+	kills := fewer(number(t, "PROOF_KILLS", 50), 10)
 	seed := number(t, "PROOF_SEED", uint64(time.Now().UnixNano()))
 	t.Logf("PROOF_SEED=%d PROOF_KILLS=%d", seed, kills)
 	w := newWorld(t)

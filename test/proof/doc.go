@@ -6,6 +6,10 @@
 // test prints its figure. These environment variables make a run longer, or
 // repeat one:
 //
-//	PROOF_KILLS   how often TestCrash kills the program (default 50)
-//	PROOF_SEED    the seed of its choices (default: the time)
+//	PROOF_KILLS    how often TestCrash kills the program (default 50)
+//	PROOF_SEED     the seed of its choices (default: the time)
+//	PROOF_BACKLOG  how many events TestBacklog drains (default 5000)
+//	PROOF_FLOOD    how many bogus notices TestFlood sends (default 20000)
+//
+// PROOF_RELOADS does the same for TestReloadUnderLoad of caddymodule (default 100).
 package proof

@@ -33,11 +33,11 @@ const maxGrowth = 64 << 10
 // buyers pay. The program's memory stays bounded, it keeps nothing of the flood,
 // and each real notice is acknowledged.
 func TestFlood(t *testing.T) {
-	count := number(t, "PROOF_FLOOD", 20_000)
+	count := fewer(number(t, "PROOF_FLOOD", 20_000), 3000)
 	w := newWorld(t)
 	w.start(program)
-	const real = 60
-	for i := range real { // warm, and the buyers are at the cashier
+	const genuine = 60
+	for i := range genuine { // warm, and the buyers are at the cashier
 		no := fmt.Sprint("F", i)
 		w.shop.offer(no, "88.88")
 		status, cashier, err := w.get(w.url + "/pay?out_trade_no=" + no)
@@ -53,13 +53,13 @@ func TestFlood(t *testing.T) {
 	go func() { peak <- w.watchMemory(stop) }()
 	paid := uint64(0)
 	took, wrong := w.flood(count, func(sent uint64) { // the real ones, spread over the flood
-		for ; paid < sent*real/count; paid++ {
+		for ; paid < sent*genuine/count; paid++ {
 			if err := w.gateway.Pay(fmt.Sprint("F", paid), 1); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	until(t, "all real notices are acknowledged", func() bool { return len(w.notices.acknowledged()) == real })
+	until(t, "all real notices are acknowledged", func() bool { return len(w.notices.acknowledged()) == genuine })
 	close(stop)
 	most := <-peak
 	if wrong > 0 {
@@ -68,11 +68,11 @@ func TestFlood(t *testing.T) {
 	if w.notices.failures > 0 {
 		t.Errorf("%d real notices were not acknowledged at once", w.notices.failures)
 	}
-	if most-before > maxGrowth {
+	if most-before > maxGrowth && !raceDetector { // which keeps books of its own
 		t.Errorf("anonymous memory grew from %d to %d KiB", before, most)
 	}
 	t.Logf("%d bogus notices in %s, %.0f per second: %d real ones acknowledged meanwhile, each the first time; anonymous memory %d MiB before, %d MiB at most; the ledger grew by %d KiB",
-		count, took.Round(time.Millisecond), float64(count)/took.Seconds(), real, before>>10, most>>10, (fileSize(t, w.ledger)-size)>>10)
+		count, took.Round(time.Millisecond), float64(count)/took.Seconds(), genuine, before>>10, most>>10, (fileSize(t, w.ledger)-size)>>10)
 	w.kill()
 }
 

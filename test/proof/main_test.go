@@ -65,6 +65,15 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
+// fewer is n, or less of it for the race detector's eyes: the figures are those of
+// the other runs.
+func fewer(n, forTheDetector uint64) uint64 {
+	if raceDetector {
+		return min(n, forTheDetector)
+	}
+	return n
+}
+
 // until polls for what happens in another process.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()

@@ -60,6 +60,7 @@ var stepDeaths = []stepDeath{
 // acknowledge, so that no window is left to chance, looks at what it has left,
 // and has the next one end the payment.
 func TestEachStep(t *testing.T) {
+	t.Parallel()
 	deaths := map[string][]stepDeath{}
 	steps := map[string]bool{}
 	for _, d := range stepDeaths {
