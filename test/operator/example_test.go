@@ -53,6 +53,7 @@ func operate(t *testing.T) (*rsa.PrivateKey, string) {
 	sh(t, dir, "openssl pkey -in a.pem -pubout -out keys/alipay_public_key.pem")
 	t.Chdir(dir)
 	t.Setenv("ALIPAY_APP_ID", appID)
+	t.Setenv("ALIPAY_MERCHANT_TOKEN", "0123456789abcdef0123456789abcdef")
 	return private, example
 }
 
