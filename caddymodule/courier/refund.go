@@ -41,12 +41,26 @@ type turn struct {
 // the ledger, and nothing has been recorded then. ctx bounds the waiting only.
 func (c *Courier) Refund(ctx context.Context, g *gateway.Gateway, k trade.Key, i trade.RefundIntent) (trade.Order, error) {
 	i.At = c.now()
-	o, err := c.ledger.Change(ctx, k, func(o *trade.Order) (bool, error) { return o.Intend(i) })
+	o, err := c.ledger.Change(ctx, k, func(o *trade.Order) (bool, error) {
+		changed, err := o.Intend(i)
+		return err == nil && hurry(o, &i) || changed, err
+	})
 	if err != nil {
 		return o, err
 	}
 	c.refunders.expect(o.RefundAt)
 	return c.awaitRefund(ctx, g, o, i.RequestNo), nil
+}
+
+// hurry brings the next look at an unknown refund forward if it is asked for again,
+// and Alipay may be asked already.
+func hurry(o *trade.Order, i *trade.RefundIntent) bool {
+	oldest := o.UnknownRefund()
+	if oldest == nil || oldest.RequestNo != i.RequestNo || o.RefundTries < 2 || !o.RefundAt.After(i.At) || i.At.Before(refundAskable(o)) {
+		return false
+	}
+	o.RefundAt = i.At
+	return true
 }
 
 // awaitRefund returns the order as it stands when a refund's outcome is known, or

@@ -258,6 +258,32 @@ func TestUnknownRefund(t *testing.T) {
 	}
 }
 
+// TestHurry: who asks for an unknown refund again has Alipay asked, though not in
+// its first ten seconds.
+func TestHurry(t *testing.T) {
+	t.Parallel()
+	tl := newTill(t)
+	tl.line.losing(func(string) string { return "answer" })
+	if got := tl.refund("R1", 1000); got.Outcome != trade.RefundUnknown {
+		t.Fatalf("%+v", got)
+	}
+	for looks, pause := range []time.Duration{5 * time.Second, 15 * time.Second, 15 * time.Second, time.Minute} {
+		tl.skip(t.Context(), pause) // nobody wakes: only who asks
+		if got := tl.refund("R1", 1000); got.Outcome != trade.RefundUnknown {
+			t.Fatalf("%+v", got)
+		}
+		if got := len(tl.line.asked()); got != 1+looks {
+			t.Errorf("after %d repeats %v", looks+1, tl.line.asked())
+		}
+	}
+	tl.line.losing(nil)
+	tl.skip(t.Context(), 15*time.Second)
+	if got := tl.refund("R1", 1000); got.Outcome != trade.RefundSucceeded {
+		t.Errorf("%+v", got)
+	}
+	tl.wantBooks(1000)
+}
+
 // TestSlowRefund: fund_change=N is no success, and neither are refund queries that
 // do not know it yet.
 func TestSlowRefund(t *testing.T) {

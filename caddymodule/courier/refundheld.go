@@ -14,6 +14,10 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
+// HeldRefundPrefix begins the out_request_no of every refund of a held statement;
+// no other refund may begin so.
+const HeldRefundPrefix = "held-"
+
 // maxRequestNo is how long Alipay lets an out_request_no be.
 const maxRequestNo = 64
 
@@ -139,7 +143,7 @@ func heldKey(id string) string { return "held:" + id }
 // heldRequestNo is the number under which the trade of a held statement is
 // refunded: always the same one.
 func heldRequestNo(id string) string {
-	no := "held-" + id
+	no := HeldRefundPrefix + id
 	return no[:min(len(no), maxRequestNo)]
 }
 

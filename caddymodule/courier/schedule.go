@@ -90,11 +90,21 @@ const refundEvery = time.Hour
 // nextRefund is when a refund is looked at again whose outcome is still unknown at
 // at, after so many tries.
 func nextRefund(tries int, at time.Time) time.Time {
-	gap := refundEvery
+	first := refundGaps[0] // its tenth is jitter enough, and tells when the last look was
+	return at.Add(refundGap(tries) - first + jitter(first))
+}
+
+func refundGap(tries int) time.Duration {
 	if tries > 0 && tries <= len(refundGaps) {
-		gap = refundGaps[tries-1]
+		return refundGaps[tries-1]
 	}
-	return at.Add(jitter(gap))
+	return refundEvery
+}
+
+// refundAskable is the earliest time at which an order's unknown refund may be
+// looked at again because somebody asks for it: 10 s after the last look.
+func refundAskable(o *trade.Order) time.Time {
+	return o.RefundAt.Add(10*time.Second - refundGap(o.RefundTries-1) + refundGaps[0]/10)
 }
 
 // jitter spreads a pause by a tenth to either side, so that what failed together

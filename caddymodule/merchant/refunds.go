@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/courier"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
@@ -34,6 +35,9 @@ func (a *API) refund(c *call) (reply, error) {
 	want := trade.RefundIntent{RequestNo: b.text("out_request_no"), Reason: b.text("refund_reason"), Amount: b.amount("refund_amount")}
 	if !requestNoForm.MatchString(want.RequestNo) {
 		b.fail("out_request_no", "is not 1 to 64 of the characters 0-9, A-Z, a-z, _, . and -; the shop chooses one for each refund of an order")
+	}
+	if strings.HasPrefix(want.RequestNo, courier.HeldRefundPrefix) {
+		b.fail("out_request_no", "may not begin with held-: so begin those that are given out here")
 	}
 	if utf8.RuneCountInString(want.Reason) > maxReason || strings.ContainsFunc(want.Reason, unicode.IsControl) {
 		b.fail("refund_reason", "has more than 256 characters, or control characters")

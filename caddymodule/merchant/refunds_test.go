@@ -138,6 +138,7 @@ func TestRefundBody(t *testing.T) {
 		`{"out_request_no":"","refund_amount":"1.00"}`:                                                         "invalid-member",
 		`{"out_request_no":1,"refund_amount":"1.00"}`:                                                          "invalid-member",
 		`{"out_request_no":"R 1","refund_amount":"1.00"}`:                                                      "invalid-member",
+		`{"out_request_no":"held-1","refund_amount":"1.00"}`:                                                   "invalid-member",
 		`{"out_request_no":"退款","refund_amount":"1.00"}`:                                                       "invalid-member",
 		refundBody(strings.Repeat("R", 65), "1.00"):                                                            "invalid-member",
 		`{"out_request_no":"R1","refund_amount":"1.00","refund_reason":"a\nb"}`:                                "invalid-member",
