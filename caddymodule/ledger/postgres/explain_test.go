@@ -9,10 +9,8 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +69,7 @@ func plans(order int64, now time.Time) map[string]planned {
 		"sqlLockHeld":       {sql: sqlLockHeld, args: digests},
 		"sqlInsertEvidence": {sql: sqlInsertEvidence, args: rows(5)},
 		"sqlUpdateOrders":   {sql: sqlUpdateOrders, args: append([]any{[]int64{order, order + 1}}, rows(12)...)},
+		"sqlAdvanceOrders":  {sql: sqlAdvanceOrders, args: append([]any{[]int64{order, order + 1}}, rows(4)...)},
 		"sqlInsertOrders":   {sql: sqlInsertOrders, args: append([]any{int64(1), int64(2)}, rows(16)...), seq: []string{"clock"}},
 		"sqlInsertEvents":   {sql: sqlInsertEvents, args: append([]any{int64(1), int64(2)}, rows(9)...), seq: []string{"clock"}},
 		"sqlInsertHeld":     {sql: sqlInsertHeld, args: append([]any{int64(1), int64(2)}, rows(13)...), seq: []string{"clock"}},
@@ -98,6 +97,11 @@ func TestPlans(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t)
 	fill(t, d, 20_000)
+	checkPlans(t, d)
+}
+
+func checkPlans(t *testing.T, d *database) {
+	t.Helper()
 	var order int64
 	server.Value(t, d.name, "SELECT id FROM alipay.orders WHERE out_trade_no = 'N0000100'", &order)
 	all := plans(order, time.Now())
@@ -220,18 +224,4 @@ func fill(t testing.TB, d *database, n int) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-}
-
-// size is a number of orders that the environment may raise.
-func size(t testing.TB, variable string, usual int) int {
-	t.Helper()
-	v := os.Getenv(variable)
-	if v == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 {
-		t.Fatalf("%s is %q, and has to be a number of orders", variable, v)
-	}
-	return n
 }

@@ -45,7 +45,8 @@ type group struct {
 type entry struct {
 	orderRecord
 	was   orderRecord // as in the database; its id is 0 if it is not there
-	dirty bool
+	dirty bool        // it has to be written
+	whole bool        // also what no accepted mark changes
 }
 
 type evidenceRow struct {
@@ -197,7 +198,7 @@ func (g *group) mark(marks map[trade.Key][]mark) {
 // among those that have changed the order, 0 if none is known.
 func (g *group) stage(e *entry, next trade.Order, events []trade.Event, number int) {
 	before := e.Order
-	e.Order, e.dirty = next, true
+	e.Order, e.dirty, e.whole = next, true, true
 	for i := range events {
 		events[i].ID = g.ledger.eventID(e.id, events[i].Sequence)
 		if events[i].Type == trade.EventPaid {

@@ -23,8 +23,13 @@ func (g *group) save(ctx context.Context) error {
 	}
 	changed, made := g.touched()
 	g.queueEvidence(b)
-	if len(changed) > 0 {
-		g.queue(b, sqlUpdateOrders, orderRows(changed).args()...)
+	whole, advanced := apart(changed)
+	if len(whole) > 0 {
+		g.queue(b, sqlUpdateOrders, orderRows(whole).args()...)
+	}
+	if len(advanced) > 0 {
+		a := advancedRows(advanced)
+		g.queue(b, sqlAdvanceOrders, a.ids, a.accepted, a.updated, a.agendas, a.tellings)
 	}
 	for _, h := range g.decided {
 		g.queue(b, sqlUpdateHeld, h.ID, decisionOf(&h.Decision), h.Waits())
@@ -92,7 +97,36 @@ func orderRows(list []*entry) *orderArrays {
 	return a
 }
 
-func encodeAgenda(a *trade.Agenda) string { return encode(agendaOf(a)) }
+// apart tells orders that have to be written whole from those that have only got
+// further with the shop.
+func apart(changed []*entry) (whole, advanced []*entry) {
+	for _, e := range changed {
+		if e.whole {
+			whole = append(whole, e)
+		} else {
+			advanced = append(advanced, e)
+		}
+	}
+	return whole, advanced
+}
+
+// advancedRows are only the columns of sqlAdvanceOrders.
+func advancedRows(list []*entry) *orderArrays {
+	a := new(orderArrays)
+	for _, e := range list {
+		a.ids, a.accepted = append(a.ids, e.id), append(a.accepted, int32(e.Accepted))
+		a.updated, a.agendas = append(a.updated, e.UpdatedAt), append(a.agendas, encodeAgenda(&e.Agenda))
+		a.tellings = append(a.tellings, tellingsOf(e.tellings))
+	}
+	return a
+}
+
+func encodeAgenda(a *trade.Agenda) string {
+	if *a == (trade.Agenda{}) {
+		return "{}"
+	}
+	return encode(agendaOf(a))
+}
 
 func (a *orderArrays) args() []any {
 	return []any{

@@ -32,6 +32,12 @@ const (
 		AS u (id, trade_no, status, total, refunded, sequence, accepted, paid_sequence, evidences, updated_at,
 			body, agenda, tellings)
 		WHERE o.id = u.id`
+	// of orders that have only got further with the shop, or in the agenda
+	sqlAdvanceOrders = `UPDATE {}.orders o SET accepted = u.accepted, updated_at = u.updated_at, agenda = u.agenda::jsonb,
+		tellings = u.tellings::jsonb
+		FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::text[], $5::text[])
+		AS u (id, accepted, updated_at, agenda, tellings)
+		WHERE o.id = u.id`
 	sqlInsertOrders = positions + `INSERT INTO {}.orders (id, position, app_id, out_trade_no, trade_no, status, total, refunded,
 			sequence, accepted, paid_sequence, evidences, updated_at, body, agenda, tellings, created_at)
 		SELECT u.id, c.base + u.i, u.app_id, u.out_trade_no, nullif(u.trade_no, ''), u.status, u.total, u.refunded,

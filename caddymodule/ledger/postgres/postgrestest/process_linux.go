@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // owner is the user that servers run as: PostgreSQL refuses root.
@@ -104,4 +105,25 @@ func (s *Server) Limit(t testing.TB, bytes int) (release func()) {
 	}
 	set(strconv.Itoa(bytes))
 	return func() { set("unlimited") }
+}
+
+// CPU is the processor time that the server has taken so far.
+func (s *Server) CPU() (used time.Duration) {
+	for i, pid := range append([]int{s.process.Pid}, descendants(s.process.Pid)...) {
+		b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		_, fields, _ := strings.Cut(string(b), ") ")
+		columns := strings.Fields(fields)
+		if len(columns) < 15 {
+			continue
+		}
+		counted := columns[11:13] // of the process itself
+		if i == 0 {
+			counted = columns[11:15] // and of those below it that have ended
+		}
+		for _, c := range counted {
+			ticks, _ := strconv.Atoi(c)
+			used += time.Duration(ticks) * time.Second / 100
+		}
+	}
+	return used
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func unprivileged() (*syscall.SysProcAttr, error) { return nil, nil }
@@ -36,3 +37,6 @@ func (s *Server) Limit(t testing.TB, _ int) (release func()) {
 	t.Skip("the files of another process can be limited on Linux only")
 	return nil
 }
+
+// CPU is told on Linux only.
+func (s *Server) CPU() time.Duration { return 0 }
