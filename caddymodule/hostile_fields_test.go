@@ -57,10 +57,13 @@ func fieldRows(w *world) (rows []row) {
 
 // changed is a value that is another one, of the same length.
 func changed(s string) string {
-	if last := s[len(s)-1]; last == '7' || last == '=' {
+	switch {
+	case s[len(s)-1] != '7' && s[len(s)-1] != '=':
+		return s[:len(s)-1] + "7"
+	case s[0] != '8':
 		return "8" + s[1:]
 	}
-	return s[:len(s)-1] + "7"
+	return "9" + s[1:]
 }
 
 // other is why a notice is refused one of whose parameters is another one: the
