@@ -5,10 +5,13 @@ package caddymodule
 
 import (
 	"context"
+	"crypto"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 )
 
 // What a doctor needs of a configuration that nobody runs.
@@ -75,3 +78,13 @@ func (u *unread) Header() http.Header { return u.header }
 func (u *unread) WriteHeader(status int) { u.status = status }
 
 func (u *unread) Write(p []byte) (int, error) { return len(p), nil }
+
+// Signer is the signer module's that app_private_key names by a URI, or nil if the
+// option holds a key or a file. Path is that file then.
+func (a *Account) Signer(ctx caddy.Context) (signer crypto.Signer, path string, err error) {
+	l := &keyLoader{account: a, logger: zap.NewNop()}
+	if err := l.openSigner(ctx); err != nil {
+		return nil, "", err
+	}
+	return l.signer, strings.TrimPrefix(a.AppPrivateKey, "file:"), nil
+}

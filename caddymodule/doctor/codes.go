@@ -37,6 +37,8 @@ const (
 	AppCertMismatch Code = "app-certificate-mismatch"
 	CertExpired     Code = "certificate-expired"
 	CertExpiring    Code = "certificate-expiring"
+	CertChain       Code = "certificate-chain"
+	BadEncryptKey   Code = "encrypt-key"
 	KeysFine        Code = "keys-fine"
 )
 
@@ -71,6 +73,7 @@ const (
 const (
 	ShopUnreachable Code = "shop-unreachable"
 	ShopExposed     Code = "shop-exposed"
+	ShopUnverified  Code = "shop-unverified"
 	OrderLeaks      Code = "order-leaks"
 	OrderAnyNumber  Code = "order-any-number"
 	OrderUnusable   Code = "order-unusable"
@@ -95,11 +98,11 @@ func Codes() []Code {
 		NoAccount, NoSite, UnknownAccount, OptionUnset, BadAppID, BadSellerID, NoSellerID, BadGateway, PlainGateway,
 		BadPublicURL, PlainPublicURL, InwardPublicURL,
 		NoPrivateKey, BadPrivateKey, OpenPrivateKey, NoAlipayKey, BadAlipayKey, OwnPublicKey, MixedModes, FewCerts, BadCert,
-		AppCertMismatch, CertExpired, CertExpiring, KeysFine,
+		AppCertMismatch, CertExpired, CertExpiring, CertChain, BadEncryptKey, KeysFine,
 		GatewayUnreachable, ClockWrong, AppUnknown, AppKeyUnknown, AppCertUnknown, AppOffline, ProductUnsigned, AlipayKeyWrong,
 		GatewayUnsigned, GatewayRefused, GatewayFine,
 		PublicURLUnreachable, PublicURLTLS, NotifyRedirect, NotifySlash, NotifyChallenge, NotifyUserAgent, NotifyElsewhere, NotifyFine,
-		ShopUnreachable, ShopExposed, OrderLeaks, OrderAnyNumber, OrderUnusable, OrderFine,
+		ShopUnreachable, ShopExposed, ShopUnverified, OrderLeaks, OrderAnyNumber, OrderUnusable, OrderFine,
 		ServerDown, LedgerFailing, BooksDiffer, EventsDead, EventsUndelivered, HeldWaiting, RefundsUnknown, LedgerFine,
 	}
 }

@@ -130,9 +130,13 @@ func (x *examination) resolve(a *caddymodule.Account) bool {
 	options := map[string]*string{
 		"app_id": &a.AppID, "app_private_key": &a.AppPrivateKey, "alipay_public_key": &a.AlipayPublicKey, "app_cert": &a.AppCert,
 		"alipay_root_cert": &a.AlipayRootCert, "seller_id": &a.SellerID, "gateway": &a.Gateway,
+		"encrypt_key": &a.EncryptKey,
 	}
 	for i := range a.AlipayCerts {
 		options[fmt.Sprintf("alipay_cert %d", i+1)] = &a.AlipayCerts[i]
+	}
+	for i := range a.OlderAlipayPublicKeys {
+		options[fmt.Sprintf("alipay_public_key %d", i+2)] = &a.OlderAlipayPublicKeys[i]
 	}
 	good := true
 	for _, name := range slices.Sorted(maps.Keys(options)) {

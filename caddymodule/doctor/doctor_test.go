@@ -94,6 +94,15 @@ var keys = []illness{
 		p.certMode()
 		p.certificate("app.crt", otherKey(), time.Now().AddDate(1, 0, 0))
 	}, []string{"fault app-certificate-mismatch"}},
+	{"no chain", func(p *patient) {
+		p.opts.Offline = true
+		p.certMode()
+		p.set("alipay_root_cert", p.certificate("other.crt", appKey(), time.Now().AddDate(1, 0, 0)))
+	}, []string{"warning certificate-chain"}},
+	{"bad encrypt_key", func(p *patient) { p.set("encrypt_key", "not-base64") }, []string{"fault encrypt-key"}},
+	{"signer of another module", func(p *patient) { p.set("app_private_key", "pkcs11:token=x") }, []string{"fault private-key"}},
+	{"file as a URI", func(p *patient) { p.set("app_private_key", "file:"+p.path("app.pem")) }, nil},
+	{"bad older key", func(p *patient) { p.set("alipay_public_key", p.path("alipay.pem")+" /nonexistent.pem") }, []string{"fault alipay-key"}},
 	{"own certificate as Alipay's", func(p *patient) { p.certMode(); p.set("alipay_cert", p.path("app.crt")) }, []string{"fault own-public-key"}},
 	{"expired", func(p *patient) {
 		p.certMode()
@@ -161,6 +170,9 @@ var fronts = []illness{
 		}
 	}, []string{"fault notify-user-agent"}},
 	{"a shop's page", func(p *patient) { p.front = page(http.StatusOK, "text/html", "<html>Our shop") }, []string{"fault notify-elsewhere"}},
+	{"shadow", func(p *patient) { p.shadow(); p.front = page(http.StatusOK, "text/plain", "fail") }, nil},
+	{"shadow of a believer", func(p *patient) { p.shadow(); p.front = page(http.StatusOK, "text/plain", "success") }, []string{"fault shop-unverified"}},
+	{"shadow behind a redirect", func(p *patient) { p.shadow(); p.front = redirect("/pay/notify/") }, []string{"fault notify-slash"}},
 	{"a password", func(p *patient) { p.front = page(http.StatusUnauthorized, "text/plain", "who are you?") }, []string{"fault notify-elsewhere"}},
 }
 

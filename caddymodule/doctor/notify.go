@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/caddy-alipay/caddy-alipay/caddymodule"
 )
 
 // browser is a User-Agent that no filter turns away. Alipay's own notices come
@@ -36,7 +38,8 @@ func (n *notified) ours() bool {
 
 // notify posts a bogus notice to the site, as Alipay posts real ones, and expects
 // it to be refused by us.
-func (x *examination) notify(ctx context.Context, base *url.URL, path string) {
+func (x *examination) notify(ctx context.Context, base *url.URL, h *caddymodule.Handler) {
+	path := h.Notify
 	address := callback(base, path)
 	plain, err := x.post(ctx, address, "")
 	if err != nil {
@@ -55,6 +58,10 @@ func (x *examination) notify(ctx context.Context, base *url.URL, path string) {
 		x.fine(NotifyFine, x.say("%s is answered by this module, without a redirect", "%s 由本模块直接应答，没有跳转", address))
 		return
 	}
+	if h.Shadow && plain.location == nil && !plain.challenge() {
+		x.shadow(plain, address)
+		return
+	}
 	if plain.location == nil {
 		if with, err := x.post(ctx, address, browser); err == nil && with.ours() {
 			x.fault(NotifyUserAgent, x.say("%s answers browsers and turns others away (status %d): Alipay's notices are no browser's",
@@ -64,6 +71,18 @@ func (x *examination) notify(ctx context.Context, base *url.URL, path string) {
 		}
 	}
 	x.elsewhere(plain, base, path)
+}
+
+// shadow judges the shop's own integration by what it says to a notice that Alipay
+// has not signed.
+func (x *examination) shadow(n *notified, address string) {
+	if n.status == http.StatusOK && strings.TrimSpace(n.body) == "success" {
+		x.fault(ShopUnverified, x.say("in shadow mode the shop answers at %s, and it took a notice that nobody has signed: anybody can make it believe a payment",
+			"影子模式下由商城应答 %s，而它接受了一条没有签名的通知：任何人都能让它相信已付款", address),
+			x.say("have this module answer instead: take shadow out, and give shop and order", "改由本模块应答：去掉 shadow，并配置 shop 和 order"))
+		return
+	}
+	x.fine(NotifyFine, x.say("in shadow mode the shop answers at %s, and it refused a notice that nobody has signed", "影子模式下由商城应答 %s，它拒绝了一条没有签名的通知", address))
 }
 
 func (x *examination) post(ctx context.Context, address, agent string) (*notified, error) {

@@ -134,7 +134,12 @@ func (p *patient) certMode() {
 	p.set("alipay_public_key", "")
 	p.set("app_cert", p.certificate("app.crt", appKey(), year))
 	p.set("alipay_cert", p.certificate("alipay.crt", alipayKey(), year))
-	p.set("alipay_root_cert", p.certificate("root.crt", otherKey(), year))
+	p.set("alipay_root_cert", p.path("alipay.crt")) // it has signed itself
+}
+
+// shadow puts the site into shadow mode, which takes neither shop nor order.
+func (p *patient) shadow() {
+	p.site = []string{p.site[0], "shadow"}
 }
 
 func (p *patient) caddyfile() string {

@@ -52,8 +52,10 @@ func (x *examination) site(ctx context.Context, c config, h *caddymodule.Handler
 	if x.Offline {
 		return
 	}
-	x.notify(ctx, base, h.Notify)
-	x.shop(ctx, h)
+	x.notify(ctx, base, h)
+	if !h.Shadow { // else the shop's own integration goes on, and is not asked by us
+		x.shop(ctx, h)
+	}
 }
 
 // shop examines the shop behind a site.
