@@ -27,12 +27,27 @@ func (p *pause) over(now time.Time) bool {
 // diagnose logs which known mistake would make a refused notice verify. It is
 // for the operator's eyes: what was refused stays refused.
 func (h *Handler) diagnose(acc *Account, reason string, body []byte, rawQuery string) {
-	if reason != string(gateway.ReasonSignature) && reason != string(gateway.ReasonSignFormat) || !h.diagnosed.over(time.Now()) {
+	if !h.worthDiagnosing(reason) {
 		return
 	}
 	if d := acc.gateway.Diagnose(body, rawQuery, h.otherKeys(acc)...); d.Word != "" {
 		h.logger.Warn("a refused notice would verify but for one mistake", zap.String("mistake", d.Word), zap.String("meaning", d.Sentence))
 	}
+}
+
+// diagnoseReturn is diagnose for a buyer's way back.
+func (h *Handler) diagnoseReturn(acc *Account, reason, rawQuery string) {
+	if !h.worthDiagnosing(reason) {
+		return
+	}
+	if d := acc.gateway.DiagnoseReturn(rawQuery, h.otherKeys(acc)...); d.Word != "" {
+		h.logger.Warn("a refused return would verify but for one mistake", zap.String("mistake", d.Word), zap.String("meaning", d.Sentence))
+	}
+}
+
+// worthDiagnosing reports whether a signature was refused, and whether it is time.
+func (h *Handler) worthDiagnosing(reason string) bool {
+	return (reason == string(gateway.ReasonSignature) || reason == string(gateway.ReasonSignFormat)) && h.diagnosed.over(time.Now())
 }
 
 // otherKeys are the keys of Alipay's that other accounts believe.

@@ -47,6 +47,7 @@ func (h *Handler) serveReturn(w http.ResponseWriter, r *http.Request, next caddy
 	span.End(ret.OutTradeNo, verified(err), err == nil)
 	if err != nil {
 		reason, detail := rejection(err)
+		h.diagnoseReturn(acc, reason, r.URL.RawQuery)
 		return h.refuseReturn(reason, detail)
 	}
 	key := trade.Key{AppID: acc.AppID, OutTradeNo: ret.OutTradeNo}

@@ -31,8 +31,27 @@ type Diagnosis struct {
 // keys of other accounts. It costs up to 48 RSA operations, so the caller limits
 // how often it asks, and asks for ReasonSignature and ReasonSignFormat only.
 func (g *Gateway) Diagnose(body []byte, rawQuery string, others ...AlipayKey) Diagnosis {
+	if len(body) == 0 || len(body) > MaxNotifyBody {
+		return Diagnosis{}
+	}
+	ps, rejection := parseForm(body)
+	if rejection != nil || !ps.sort() {
+		return Diagnosis{}
+	}
 	keys := g.keys.Load()
-	return keys.verifier.diagnose(body, rawQuery, keys.own, others)
+	return keys.verifier.diagnose(ps, mistakes(rawQuery), keys.own, others)
+}
+
+// DiagnoseReturn is Diagnose for the query of a return. What else it carries beside
+// Alipay's parameters has not been read, and is no mistake.
+func (g *Gateway) DiagnoseReturn(rawQuery string, others ...AlipayKey) Diagnosis {
+	ps, rejection := readReturn(rawQuery)
+	if rejection != nil {
+		return Diagnosis{}
+	}
+	known := slices.DeleteFunc(mistakes(""), func(m mistake) bool { return m.word == "extra_parameters" })
+	keys := g.keys.Load()
+	return keys.verifier.diagnose(ps, known, keys.own, others)
 }
 
 // mistake is a change to the parameters that would undo what went wrong.
@@ -42,14 +61,7 @@ type mistake struct {
 	sentence string
 }
 
-func (v *Verifier) diagnose(body []byte, rawQuery string, own *rsa.PublicKey, others []AlipayKey) Diagnosis {
-	if len(body) == 0 || len(body) > MaxNotifyBody {
-		return Diagnosis{}
-	}
-	ps, rejection := parseForm(body)
-	if rejection != nil || !ps.sort() {
-		return Diagnosis{}
-	}
+func (v *Verifier) diagnose(ps params, known []mistake, own *rsa.PublicKey, others []AlipayKey) Diagnosis {
 	d := detective{left: maxDiagnosis}
 	if d.signed(ps, own, false) {
 		return Diagnosis{"own_key", "it is signed with the app's own private key: a test tool, not Alipay, sent it"}
@@ -64,7 +76,7 @@ func (v *Verifier) diagnose(body []byte, rawQuery string, own *rsa.PublicKey, ot
 			return Diagnosis{"sign_type_kept", "it is signed with sign_type in the text, as messages of Alipay's other services are: is this notify_url theirs, too?"}
 		}
 	}
-	for _, m := range mistakes(rawQuery) {
+	for _, m := range known {
 		changed := m.undo(slices.Clone(ps))
 		if changed == nil || slices.Equal(changed, ps) {
 			continue

@@ -65,6 +65,42 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+func TestDiagnoseReturn(t *testing.T) {
+	p, other := namedPair(t, "alipay"), namedPair(t, "other")
+	g := newTestGateway(t, "")
+	genuine := p.signed(t, comeback())
+	for name, tc := range map[string]struct {
+		form map[string]string
+		want string
+	}{
+		"own key":           {namedPair(t, "app").signed(t, comeback()), "own_key"},
+		"another account":   {other.signed(t, comeback()), "other_account"},
+		"sign_type kept":    {with(comeback(), "sign", p.sign(t, requestText(comeback()))), "sign_type_kept"},
+		"encoded twice":     {with(genuine, "sign", url.QueryEscape(genuine["sign"])), "encoded_twice"},
+		"plus":              {with(p.signed(t, comeback()), "sign", strings.ReplaceAll(genuine["sign"], "+", " ")), "plus_as_space"},
+		"a forgery":         {with(genuine, "total_amount", "0.01"), ""},
+		"the shop's beside": {with(genuine, "total_amount", "0.01", "s", "/pay"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			query := encode(tc.form)
+			if _, err := g.Verifier().Return(query); err == nil {
+				if name == "plus" && !strings.Contains(genuine["sign"], "+") {
+					return // this key's signature holds none
+				}
+				t.Fatal("accepted")
+			}
+			if d := g.DiagnoseReturn(query, other.alipayKey(t, "")); d.Word != tc.want || (d.Sentence == "") != (tc.want == "") {
+				t.Errorf("%+v, want %q", d, tc.want)
+			}
+		})
+	}
+	for _, query := range []string{"", "sign=1&sign=2", strings.Repeat("a", MaxReturnQuery+1)} {
+		if d := g.DiagnoseReturn(query); d != (Diagnosis{}) {
+			t.Errorf("%.10q: %+v", query, d)
+		}
+	}
+}
+
 // plusID makes the signature of plusSign one that holds a plus sign, whatever
 // the key: nearly every signature does.
 const plusID = "plus"
