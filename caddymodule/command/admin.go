@@ -76,7 +76,7 @@ func (s *server) call(method string, path []string, query url.Values, body, into
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	if err != nil {
-		return 0, s.unreachable(err)
+		return 0, s.unreachable(method, err)
 	}
 	if len(text) > maxReply || json.Unmarshal(text, into) != nil {
 		return 0, s.j.fail(exitUnavailable, "the server's answer cannot be read; has it the same version as this command?",
@@ -121,7 +121,7 @@ func (s *server) open(method string, path []string, query url.Values, body any) 
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return nil, s.unreachable(err)
+		return nil, s.unreachable(method, err)
 	}
 	if resp.StatusCode/100 == 2 {
 		return resp, nil
@@ -131,9 +131,16 @@ func (s *server) open(method string, path []string, query url.Values, body any) 
 	return nil, s.refused(resp.StatusCode, text)
 }
 
-func (s *server) unreachable(err error) error {
+// unreachable makes a failure of a call that brought no answer. If it was to change
+// something and the server was reached, it may have done so.
+func (s *server) unreachable(method string, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
+	}
+	dial, isNet := errors.AsType[*net.OpError](err)
+	if method != http.MethodGet && !(isNet && dial.Op == "dial") {
+		return s.j.fail(exitUnknown, "the server gave no answer, so it is not known whether it was done: %v (repeat the very same command)",
+			"服务器没有应答，无法得知是否已执行：%v（请原样重复该命令）", err)
 	}
 	return s.j.fail(exitUnavailable, "no running server can be asked at %s: %v (start it, or name its admin endpoint: --address)",
 		"无法询问 %s 处的服务器：%v（请启动服务器，或用 --address 指定管理端点）", strings.TrimPrefix(s.origin, "http://"), err)

@@ -56,6 +56,9 @@ func (s *fakeServer) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"error":"client is not allowed to access from origin"}`, http.StatusForbidden)
 		return
 	}
+	if a.status == -1 { // it ends without an answer
+		panic(http.ErrAbortHandler)
+	}
 	if !known {
 		http.Error(w, "404 page not found", http.StatusNotFound)
 		return

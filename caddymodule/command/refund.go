@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -84,6 +85,10 @@ func (j *job) refundOrder() error {
 	status, err := s.call(http.MethodPost, []string{"orders", number, "refunds"}, nil, map[string]string{
 		"out_request_no": request, "refund_amount": amount.String(), "refund_reason": j.flag("reason"),
 	}, &raw)
+	if f, ok := errors.AsType[*failure](err); ok && f.code == exitUnknown && j.flag("number") == "" {
+		f.text += "\n" + j.lang.Say("the same command is: %s", "同一命令为：%s",
+			fmt.Sprintf("caddy alipay refund %s --amount %s --number %s", number, amount, request))
+	}
 	if err != nil {
 		return err
 	}

@@ -98,6 +98,15 @@ func TestRefundOutcomes(t *testing.T) {
 			t.Errorf("%s: %+v", slug, r)
 		}
 	}
+	// a server that dies in between may have sent it
+	s.on("POST /alipay/orders/TEA-1/refunds", -1, "")
+	if r := piped(t, t.TempDir(), "zh_CN", args...); r.code != exitUnknown || !strings.Contains(r.stderr, "请原样重复该命令") || r.stdout != "" {
+		t.Errorf("%+v", r)
+	}
+	// on a terminal the number that was made has to be seen, or it could not be repeated
+	if r := typing(t, "y\n", t.TempDir(), "C", "refund", "TEA-1", "--amount=5", s.address()); r.code != exitUnknown || !strings.Contains(r.stdout, "--number R") {
+		t.Errorf("%+v", r)
+	}
 	s.on("GET /alipay/orders/TEA-1", http.StatusOK, `{"out_trade_no":"TEA-1","total_amount":"5.00","refunded_amount":"5.00","refunds":[]}`)
 	if r := piped(t, t.TempDir(), "C", "refund", "TEA-1", "--amount=all", "--number=R9", "--yes", s.address()); r.code != exitRefused {
 		t.Errorf("nothing is left, and yet: %+v", r)
