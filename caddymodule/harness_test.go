@@ -176,10 +176,11 @@ func (w *world) restart() {
 }
 
 // isCut tells a connection that the operating system cut before anyone read from
-// it, as happens to those in the queue of a listener that a reload closes. Alipay
-// and browsers try again, and so do the tests.
+// it, as happens to those in the queue of a listener that a reload closes, or while
+// a body was still being written that nobody wants. Alipay and browsers try again,
+// and so do the tests.
 func isCut(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
 }
 
 // discard takes what a server says of handlers that panic on purpose.

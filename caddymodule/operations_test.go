@@ -59,6 +59,7 @@ func lived(t *testing.T) (names map[string]bool, values map[string]map[string]bo
 			values[l[1]][l[2]] = true
 		}
 	}
+	delete(values["ledger"], "faulty") // the guest module of another test of this process
 	if len(names) < 25 || len(values["outcome"]) < 20 {
 		t.Fatalf("%d metrics, %d outcomes: this test has lost its point", len(names), len(values["outcome"]))
 	}
