@@ -241,3 +241,30 @@ func TestSilenceIsCheckedByItself(t *testing.T) {
 		return len(e.told) == 1
 	})
 }
+
+// TestSilenceOfOneSite: notices of another site of the same account are no sign of
+// life of this one.
+func TestSilenceOfOneSite(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	e := o.listens()
+	for i := range 3 {
+		o.learns(fmt.Sprint("A", i))
+		no := fmt.Sprint("B", i)
+		if _, err := o.ledger.Attempt(t.Context(), trade.Key{AppID: "app", OutTradeNo: no}, trade.Attempt{
+			Total: 8888, PublicURL: "https://other.example", Channel: "page", At: o.clock(), ExpiresAt: o.clock().Add(time.Hour),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		o.record(o.statement(no, trade.StatusSuccess, "T"+no))
+	}
+	o.passes(noticeDue)
+	first := "silent https://shop.example/pay/notify 3 since 0s"
+	e.want(t, first)
+	o.record(o.statement("B0", trade.StatusSuccess, "TB0"))
+	if since := o.c.SilentSince(); !since.Equal(start) {
+		t.Errorf("silent since %s", since)
+	}
+	o.record(o.statement("A0", trade.StatusSuccess, "TA0"))
+	e.want(t, first, "heard https://shop.example/pay/notify 3 since 0s")
+}
