@@ -55,33 +55,33 @@ func (x *examination) encryptKey(text string) ([]byte, bool) {
 }
 
 func (x *examination) privateKey(a *caddymodule.Account) crypto.Signer {
-	const make = "caddy alipay keygen"
+	const keygen = "caddy alipay keygen"
 	if a.AppPrivateKey == "" {
-		x.fault(NoPrivateKey, x.say("app_private_key is missing", "缺少 app_private_key"), make)
+		x.fault(NoPrivateKey, x.say("app_private_key is missing", "缺少 app_private_key"), keygen)
 		return nil
 	}
 	cctx, cancel, err := scratch()
 	if err != nil {
-		x.fault(BadPrivateKey, err.Error(), make)
+		x.fault(BadPrivateKey, err.Error(), keygen)
 		return nil
 	}
 	defer cancel()
 	signer, file, err := a.Signer(cctx)
 	if err != nil || signer != nil {
 		if err != nil {
-			x.fault(BadPrivateKey, err.Error(), make)
+			x.fault(BadPrivateKey, err.Error(), keygen)
 		}
 		return signer
 	}
 	data, err := caddymodule.ReadKey("app_private_key", file)
 	if err != nil {
-		x.fault(BadPrivateKey, err.Error(), x.fileCure(err, file, make))
+		x.fault(BadPrivateKey, err.Error(), x.fileCure(err, file, keygen))
 		return nil
 	}
 	x.privateKeyMode(file)
 	key, err := gateway.ParsePrivateKey(data)
 	if err != nil {
-		x.fault(BadPrivateKey, "app_private_key: "+err.Error(), make)
+		x.fault(BadPrivateKey, "app_private_key: "+err.Error(), keygen)
 		return nil
 	}
 	return key
