@@ -39,14 +39,14 @@ func (c *Courier) share() {
 // changed wakes whoever waits for what another process has changed.
 func (c *Courier) changed(change ledger.Change) {
 	c.mu.Lock()
-	any := change == ledger.Change{}
+	everything := change == ledger.Change{}
 	for url, l := range c.lanes {
-		if any || url == change.PublicURL {
+		if everything || url == change.PublicURL {
 			l.poke()
 		}
 	}
 	c.mu.Unlock()
-	if !any {
+	if !everything {
 		c.announce(change.Key)
 		return
 	}

@@ -104,8 +104,8 @@ func Fingerprint(key *rsa.PublicKey) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// sameKey compares moduli and exponents.
 // KeyName is the short form of a key's Fingerprint, fit for a label.
 func KeyName(key *rsa.PublicKey) string { return Fingerprint(key)[:16] }
 
+// sameKey compares moduli and exponents.
 func sameKey(a, b *rsa.PublicKey) bool { return a.E == b.E && a.N.Cmp(b.N) == 0 }
