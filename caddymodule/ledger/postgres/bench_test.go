@@ -202,7 +202,7 @@ func plainGroup(conn *pgx.Conn, columns map[string]string, first, n int) error {
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
 	b.Queue(`INSERT INTO plain.orders (`+columns["orders"]+`)
-		SELECT i, i, '`+testApp+`', n, 'T' || n, 'TRADE_SUCCESS', 8888, 0, 1, 0, 1, 1, now(), now(), b::jsonb, a::jsonb, NULL
+		SELECT i, i AS position, '`+testApp+`', n, 'T' || n, 'TRADE_SUCCESS', 8888, 0, 1, 0, 1, 1, now() AS created, now(), b::jsonb, a::jsonb, NULL
 		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS u (i, n, b, a)`, ids, numbers, bodies, agendas)
 	b.Queue(`INSERT INTO plain.evidence (`+columns["evidence"]+`) SELECT i, 1, f::jsonb, r, 'application/x-www-form-urlencoded; charset=utf-8'
 		FROM unnest($1::bigint[], $2::text[], $3::bytea[]) AS u (i, f, r)`, ids, facts, raws)

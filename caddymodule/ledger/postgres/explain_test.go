@@ -200,7 +200,7 @@ func fill(t testing.TB, d *database, n int) {
 		`SELECT month(min(at)) FROM made GROUP BY date_trunc('month', at AT TIME ZONE 'UTC')`,
 		`INSERT INTO orders SELECT m.id, (extract(epoch FROM m.at) * 1000000)::bigint + m.i, o.app_id, 'N' || lpad(m.i::text, 7, '0'),
 			'20260314N' || lpad(m.i::text, 7, '0'), CASE WHEN m.i % 50 = 0 THEN 'TRADE_CLOSED' ELSE o.status END, o.total, 0,
-			3, CASE WHEN m.open THEN 0 ELSE 3 END, 1, 1, m.at, m.at, o.body, o.agenda, o.tellings
+			3, CASE WHEN m.open THEN 0 ELSE 3 END, 1, 1, m.at AS created, m.at, o.body, o.agenda, o.tellings
 			FROM made m, orders o WHERE o.out_trade_no = 'N0000000'`,
 		`INSERT INTO evidence SELECT m.id, 1, e.facts, e.raw, e.content_type FROM made m, evidence e JOIN orders o ON o.id = e.order_id
 			WHERE o.out_trade_no = 'N0000000'`,
@@ -209,7 +209,7 @@ func fill(t testing.TB, d *database, n int) {
 		`INSERT INTO agenda SELECT t, m.id, CASE t WHEN 'tell' THEN '` + testSite + `' ELSE '` + testApp + `' END, '` + testApp + `', m.at
 			FROM made m, unnest(ARRAY['tell', 'ask', 'refund']) t WHERE m.open`,
 		`INSERT INTO leases SELECT 'tell', m.id, 'somebody', m.at FROM made m WHERE m.open`,
-		`INSERT INTO held SELECT 'd' || m.i, m.i, '` + testApp + `', 'H' || m.i, 'T' || m.i, 'unknown_order', m.at, false, m.i % 500 = 0, 8888,
+		`INSERT INTO held SELECT 'd' || m.i AS digest, m.i, '` + testApp + `', 'H' || m.i, 'T' || m.i, 'unknown_order', m.at, false, m.i % 500 = 0, 8888,
 			e.facts, e.raw, e.content_type, NULL FROM made m, evidence e JOIN orders o ON o.id = e.order_id
 			WHERE o.out_trade_no = 'N0000000' AND m.i % 10 = 0`,
 	}
