@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -66,18 +67,31 @@ func (x *examination) shop(ctx context.Context, h *caddymodule.Handler) {
 	x.lookUp(ctx, h)
 }
 
-// scratch is a context in which a site's shop can be called; it listens nowhere.
-func scratch() (caddy.Context, context.CancelFunc, error) {
+// nowhere is a configuration that listens nowhere and logs nothing.
+var nowhere = sync.OnceValues(func() (caddy.Context, error) {
 	off := false
-	cctx, err := caddy.ProvisionContext(&caddy.Config{
+	return caddy.ProvisionContext(&caddy.Config{
 		Admin:   &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
 		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{WriterRaw: []byte(`{"output":"stderr"}`), Level: "FATAL"}}}},
 	})
+})
+
+// oneAtATime: Caddy's contexts are made to be used by one goroutine.
+var oneAtATime sync.Mutex
+
+// scratch is a context in which a site's modules can be loaded and called, until the
+// function that it returns is called.
+func scratch() (caddy.Context, func(), error) {
+	base, err := nowhere()
 	if err != nil {
 		return caddy.Context{}, nil, err
 	}
-	inner, cancel := caddy.NewContext(cctx)
-	return inner, cancel, nil
+	oneAtATime.Lock()
+	inner, cancel := caddy.NewContext(base)
+	return inner, func() {
+		cancel()
+		oneAtATime.Unlock()
+	}, nil
 }
 
 // callback is the address of one of a site's paths.
