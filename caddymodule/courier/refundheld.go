@@ -46,12 +46,18 @@ func newHeldRefunds() heldRefunds {
 // outcome is not known as a success.
 func (c *Courier) Settle(ctx context.Context, g *gateway.Gateway, id string, d trade.Decision) (trade.Decided, error) {
 	d.At = c.now()
-	if d.Word != trade.DecideRefund {
+	if d.Word == trade.DecideDismiss {
 		return c.decide(ctx, id, d)
 	}
 	item, err := c.ledger.HeldItem(ctx, id)
 	if err != nil {
 		return trade.Decided{}, err
+	}
+	if d.Word != trade.DecideRefund {
+		if err := c.notGivenBack(ctx, &item); err != nil {
+			return trade.Decided{}, err
+		}
+		return c.decide(ctx, id, d)
 	}
 	if _, err := heldRefund(&item); err != nil {
 		return trade.Decided{}, err
@@ -72,6 +78,44 @@ func (c *Courier) Settle(ctx context.Context, g *gateway.Gateway, id string, d t
 		return done, r.Err
 	case <-ctx.Done():
 		return done, nil
+	}
+}
+
+// notGivenBack returns trade.ErrDecided if a refund of the statement's trade was
+// decided on by another statement about it: a notice and a query's answer about one
+// payment are two, and what was given back is not accepted as paid.
+func (c *Courier) notGivenBack(ctx context.Context, item *trade.Held) error {
+	if item.Decision.Word == trade.DecideAccept { // a repeat
+		return nil
+	}
+	h, err := c.ledger.History(ctx, keyOf(&item.Evidence))
+	about := h.Held
+	if errors.Is(err, ledger.ErrNotFound) { // there is no such order yet
+		about, err = c.everHeld(ctx, item.Evidence.AppID)
+	}
+	for i := range about {
+		other := &about[i]
+		d := &other.Decision
+		if keyOf(&other.Evidence) == keyOf(&item.Evidence) && other.Evidence.TradeNo == item.Evidence.TradeNo &&
+			d.Word == trade.DecideRefund && d.Outcome != trade.RefundFailed {
+			return trade.ErrDecided
+		}
+	}
+	return err
+}
+
+// everHeld is all that was ever held, decided or not.
+func (c *Courier) everHeld(ctx context.Context, appID string) (all []trade.Held, err error) {
+	q := ledger.HeldQuery{AppID: appID, Decided: true, Limit: ledger.MaxLimit}
+	for {
+		page, err := c.ledger.Held(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Held...)
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return all, nil
+		}
 	}
 }
 

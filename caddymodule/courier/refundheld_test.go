@@ -161,6 +161,46 @@ func TestAcceptHeld(t *testing.T) {
 	tl.wantRefunded("U1", "12.34")
 }
 
+// TestGivenBackIsNotAccepted: a notice and a query's answer about one payment are
+// two statements. Once one has led to a refund, the other is not accepted as paid,
+// whether the order exists or not.
+func TestGivenBackIsNotAccepted(t *testing.T) {
+	t.Parallel()
+	tl := newTill(t)
+	for _, no := range []string{"U1", "C1"} {
+		if no == "C1" {
+			k := tl.attempt(tl.AppID, no, time.Hour)
+			if _, err := tl.c.Record(t.Context(), trade.Evidence{
+				Source: trade.SourceQuery, AppID: k.AppID, OutTradeNo: no, Status: trade.StatusClosed, Total: 8888, ReceivedAt: tl.clock(),
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tl.Buy(no, "88.88", "", "")
+		e, err := tl.client.Query(t.Context(), no)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, err := tl.c.Record(t.Context(), e)
+		if err != nil || asked.Held == nil {
+			t.Fatalf("%+v, %v", asked, err)
+		}
+		e.Source, e.SellerID = trade.SourceNotify, sandbox.DefaultSellerID
+		noticed, err := tl.c.Record(t.Context(), e)
+		if err != nil || noticed.Held == nil || noticed.Held.ID == asked.Held.ID {
+			t.Fatalf("%+v, %v", noticed, err)
+		}
+		if d := tl.settle(asked.Held.ID, trade.DecideRefund); d.Outcome != trade.RefundSucceeded {
+			t.Fatalf("%+v", d)
+		}
+		_, err = tl.c.Settle(t.Context(), tl.client, noticed.Held.ID, trade.Decision{Word: trade.DecideAccept, PublicURL: siteURL})
+		if !errors.Is(err, trade.ErrDecided) {
+			t.Errorf("%s: %v", no, err)
+		}
+		tl.settle(noticed.Held.ID, trade.DecideDismiss)
+	}
+}
+
 // TestOwnTradeIsRefundedByItsOrder: a doubtful statement about the trade that pays
 // an order is not refunded behind the order's back.
 func TestOwnTradeIsRefundedByItsOrder(t *testing.T) {
