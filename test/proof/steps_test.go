@@ -81,10 +81,14 @@ func dieAtSteps(t *testing.T, deaths []stepDeath) {
 	w := newWorld(t)
 	faults := sandbox.Faults{Switches: sandbox.Switches{NotifyFinished: true, MagicAmounts: true}, Orders: map[string][]sandbox.Fault{}}
 	again := 0
+	fresh := w.used()
 	for i, d := range deaths {
 		s := &step{world: w, stepDeath: d, no: fmt.Sprint("D", i)}
 		w.ledger = w.path(s.no + ".db") // what an earlier one owes would come in between
-		if d.by == "finish" {           // the payment's own notice waits until the end's has gone
+		if err := os.WriteFile(w.ledger, fresh, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if d.by == "finish" { // the payment's own notice waits until the end's has gone
 			faults.Orders[s.no] = []sandbox.Fault{{Name: "notify_out_of_order"}}
 			if err := w.gateway.SetFaults(faults); err != nil {
 				t.Fatal(err)
@@ -103,6 +107,18 @@ func dieAtSteps(t *testing.T, deaths []stepDeath) {
 		again += h.tellings - len(h.ids)
 	}
 	t.Logf("killed at %d places between receive and acknowledge: nothing acknowledged was lost, %d events were told again under their id", len(deaths), again)
+}
+
+// used is a ledger to begin with in which nothing is left to do or to make: the
+// keys that the program keeps with it are there, and a payment is told.
+func (w *world) used() []byte {
+	w.t.Helper()
+	w.start(program)
+	s := &step{world: w, no: "USED"}
+	s.buy()
+	until(w.t, "the notice is acknowledged", func() bool { return len(w.notices.acknowledged()) == 1 })
+	w.stop()
+	return must(os.ReadFile(w.ledger))(w.t)
 }
 
 type step struct {

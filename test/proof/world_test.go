@@ -175,6 +175,22 @@ func (w *world) kill() {
 	w.died()
 }
 
+// stop ends the program as an operator does, and fails unless it ends well.
+func (w *world) stop() {
+	w.t.Helper()
+	if err := w.running.Process.Signal(syscall.SIGTERM); err != nil {
+		w.t.Fatal(err)
+	}
+	select {
+	case <-w.running.ended:
+	case <-time.After(time.Minute):
+		w.t.Fatalf("the program has not ended\n%s", w.running.output.tail())
+	}
+	if w.running.err != nil {
+		w.t.Fatalf("the program has ended with %v\n%s", w.running.err, w.running.output.tail())
+	}
+}
+
 // died waits for the end of a program that was killed, and fails if it has ended
 // in any other way.
 func (w *world) died() {
