@@ -46,6 +46,14 @@ func (l *leases) take(k leaseKey, owner string, now, until time.Time, prolong bo
 	return true, until
 }
 
+// taken reports whether somebody holds k, and until when.
+func (l *leases) taken(k leaseKey, now time.Time) (ends time.Time, taken bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	have, ok := l.held[k]
+	return have.until, ok && have.until.After(now)
+}
+
 func (l *leases) release(k leaseKey, owner string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,6 +94,11 @@ func (v *view) lease(ctx context.Context, q ledger.DueQuery, marks overlay) (due
 		if at.After(q.Now) || len(due.Orders) == q.Limit {
 			due.Next = sooner(due.Next, at)
 			return due, nil
+		}
+		// to read an order costs most here, and those under way are all at the front
+		if ends, taken := v.ledger.leases.taken(leaseKey{q.Task, id}, q.Now); taken {
+			due.Next = sooner(due.Next, ends)
+			continue
 		}
 		r, err := v.orderAt(id)
 		if err != nil {
