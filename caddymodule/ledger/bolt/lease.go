@@ -19,6 +19,7 @@ import (
 type leases struct {
 	mu   sync.Mutex
 	held map[leaseKey]lease
+	ids  map[named]uint64 // of the orders in held: to give a lease back reads nothing
 }
 
 type leaseKey struct {
@@ -31,18 +32,26 @@ type lease struct {
 	until time.Time
 }
 
-// take leases k unless somebody holds it; then it says until when. prolong: the
-// owner may hold it already.
-func (l *leases) take(k leaseKey, owner string, now, until time.Time, prolong bool) (taken bool, ends time.Time) {
+// named is a leaseKey by the order's name.
+type named struct {
+	task ledger.Task
+	key  trade.Key
+}
+
+// take leases an order unless somebody holds it; then it says until when. prolong:
+// the owner may hold it already.
+func (l *leases) take(t ledger.Task, r *orderRecord, owner string, now, until time.Time, prolong bool) (taken bool, ends time.Time) {
+	k := leaseKey{t, r.id}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if have, ok := l.held[k]; ok && have.until.After(now) && !(prolong && have.owner == owner) {
 		return false, have.until
 	}
 	if l.held == nil {
-		l.held = make(map[leaseKey]lease)
+		l.held, l.ids = make(map[leaseKey]lease), make(map[named]uint64)
 	}
 	l.held[k] = lease{owner: owner, until: until}
+	l.ids[named{t, r.Key()}] = r.id
 	return true, until
 }
 
@@ -54,11 +63,13 @@ func (l *leases) taken(k leaseKey, now time.Time) (ends time.Time, taken bool) {
 	return have.until, ok && have.until.After(now)
 }
 
-func (l *leases) release(k leaseKey, owner string) {
+func (l *leases) release(n named, owner string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held[k].owner == owner {
+	id, known := l.ids[n]
+	if k := (leaseKey{n.task, id}); known && l.held[k].owner == owner {
 		delete(l.held, k)
+		delete(l.ids, n)
 	}
 }
 
@@ -108,7 +119,7 @@ func (v *view) lease(ctx context.Context, q ledger.DueQuery, marks overlay) (due
 		if !isFor(&r.Order, q) {
 			continue
 		}
-		taken, ends := v.ledger.leases.take(leaseKey{q.Task, id}, q.Owner, q.Now, q.Until, false)
+		taken, ends := v.ledger.leases.take(q.Task, &r, q.Owner, q.Now, q.Until, false)
 		if !taken {
 			due.Next = sooner(due.Next, ends)
 			continue
@@ -161,7 +172,7 @@ func (l *Ledger) Lease(ctx context.Context, t ledger.Task, k trade.Key, owner st
 		if err := v.settle(ctx, k); err != nil {
 			return err
 		}
-		leased, _ = l.leases.take(leaseKey{t, r.id}, owner, now, until, true)
+		leased, _ = l.leases.take(t, &r, owner, now, until, true)
 		return nil
 	})
 	return leased, err
@@ -169,11 +180,12 @@ func (l *Ledger) Lease(ctx context.Context, t ledger.Task, k trade.Key, owner st
 
 // Release implements ledger.Ledger.
 func (l *Ledger) Release(ctx context.Context, t ledger.Task, k trade.Key, owner string) error {
-	return l.view(ctx, func(v *view) error {
-		r, found, err := v.order(k)
-		if err == nil && found {
-			l.leases.release(leaseKey{t, r.id}, owner)
-		}
-		return err
-	})
+	if ctx.Err() != nil {
+		return leaving(ctx)
+	}
+	if l.closed() {
+		return unavailable("reading", errClosed)
+	}
+	l.leases.release(named{t, k}, owner)
+	return nil
 }

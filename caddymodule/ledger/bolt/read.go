@@ -174,6 +174,8 @@ func (l *Ledger) Undelivered(ctx context.Context, k trade.Key) (list []ledger.De
 		if !found {
 			return ledger.ErrNotFound
 		}
+		known := r
+		l.recent.add(v.tx.ID(), &known) // what comes next is Accept
 		marks.apply(&r.Order)
 		if err := v.settle(ctx, k); err != nil {
 			return err
