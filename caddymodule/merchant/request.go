@@ -99,7 +99,7 @@ func (c *call) body(names ...string) (*body, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return b, nil
 	}
-	if mediaType, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+	if !saysJSON(c.Header.Get("Content-Type")) {
 		return nil, problem(notJSON, "the body has to be sent with Content-Type: application/json")
 	}
 	if !utf8.Valid(text) {
@@ -222,4 +222,15 @@ func (b *body) time(name string) time.Time {
 		b.fail(name, "is not a time such as 2026-03-14T10:20:00+08:00")
 	}
 	return t
+}
+
+// saysJSON reports whether a body is sent as JSON, or as nothing in particular: a
+// form is what curl -d calls any body, and the token keeps the forms of other
+// sites out.
+func saysJSON(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (mediaType == "application/json" || mediaType == "application/x-www-form-urlencoded")
 }
