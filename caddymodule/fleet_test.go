@@ -10,7 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,9 +138,14 @@ func (s *told) deliver(w http.ResponseWriter, r *received) {
 		}
 	}
 	s.ids[order+" "+sequence] = id
-	// a Caddy that is killed may lose what it has just noted as accepted: then an
-	// event comes again, after later ones too; a new one never comes late
-	if list := s.sequences[order]; known == "" && len(list) > 0 && slices.Max(list) > sequence {
+	// A Caddy that is killed may lose what it has just noted as accepted: then an
+	// event comes again, and those after it once more behind it. None is passed over,
+	// and none that comes late is new.
+	list, last := s.sequences[order], 0
+	if len(list) > 0 {
+		last = must(strconv.Atoi(list[len(list)-1]))
+	}
+	if n := must(strconv.Atoi(sequence)); n > last+1 || n <= last && known == "" {
 		s.faults = append(s.faults, fmt.Sprintf("event %s of %s comes after %v", sequence, order, list))
 	}
 	s.sequences[order] = append(s.sequences[order], sequence)
