@@ -51,6 +51,7 @@ type Courier struct {
 	recent   recent
 
 	asking     singleflight.Group
+	deciding   sync.Mutex // decisions are taken one after the other
 	askers     askers
 	refunders  refunders
 	wait       func(context.Context, time.Duration)

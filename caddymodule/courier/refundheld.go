@@ -46,18 +46,12 @@ func newHeldRefunds() heldRefunds {
 // outcome is not known as a success.
 func (c *Courier) Settle(ctx context.Context, g *gateway.Gateway, id string, d trade.Decision) (trade.Decided, error) {
 	d.At = c.now()
-	if d.Word == trade.DecideDismiss {
+	if d.Word != trade.DecideRefund {
 		return c.decide(ctx, id, d)
 	}
 	item, err := c.ledger.HeldItem(ctx, id)
 	if err != nil {
 		return trade.Decided{}, err
-	}
-	if d.Word != trade.DecideRefund {
-		if err := c.notGivenBack(ctx, &item); err != nil {
-			return trade.Decided{}, err
-		}
-		return c.decide(ctx, id, d)
 	}
 	if _, err := heldRefund(&item); err != nil {
 		return trade.Decided{}, err
@@ -122,7 +116,7 @@ func (c *Courier) everHeld(ctx context.Context, appID string) (all []trade.Held,
 // decide records a decision, wakes whoever waits for the order and begins to tell
 // what it caused or set free.
 func (c *Courier) decide(ctx context.Context, id string, d trade.Decision) (trade.Decided, error) {
-	done, err := c.ledger.Decide(ctx, id, d)
+	done, err := c.take(ctx, id, d)
 	if err != nil {
 		return done, err
 	}
@@ -296,4 +290,21 @@ func (c *Courier) retryHeld(ctx context.Context, g *gateway.Gateway, id string) 
 	if err != nil {
 		c.trouble("cannot settle the refund of a held statement", keyOf(&item.Evidence), err)
 	}
+}
+
+// take stores a decision. One at a time: of two statements about one payment, one
+// person may accept the one while another gives back the other.
+func (c *Courier) take(ctx context.Context, id string, d trade.Decision) (trade.Decided, error) {
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	if d.Word == trade.DecideAccept {
+		item, err := c.ledger.HeldItem(ctx, id)
+		if err == nil {
+			err = c.notGivenBack(ctx, &item)
+		}
+		if err != nil {
+			return trade.Decided{}, err
+		}
+	}
+	return c.ledger.Decide(ctx, id, d)
 }
