@@ -37,6 +37,11 @@ func newRoutes(pay, back, notify string) (routes, error) {
 	return routes{pay: pay, back: back, notify: notify}, nil
 }
 
+// maxOddPath bounds, in bytes, a path that can be read in several ways: reading
+// it in all of them costs a hundred times its length. A longer one is answered as
+// if it were the look-up's. Web servers take no longer request line either.
+const maxOddPath = 8 << 10
+
 // at says which of our paths a request is for. It reads the path in every way in
 // which a lenient backend might, so that no spelling dodges its route or reaches
 // the shop's look-up from outside: letters of either case, encodings, dots,
@@ -50,7 +55,11 @@ func (h *Handler) at(u *url.URL) route {
 	if u.RawPath == "" && isPlain(p) {
 		return h.read(p)
 	}
-	for _, p := range readings(u.EscapedPath()) {
+	escaped := u.EscapedPath()
+	if len(escaped) > maxOddPath {
+		return routePrivate
+	}
+	for _, p := range readings(escaped) {
 		if at := h.read(p); at != routeNone {
 			return at
 		}
@@ -108,19 +117,35 @@ func readings(escaped string) []string {
 		all = append(all, collapsed(p), path.Clean("/"+p))
 	}
 	for range maxDecodings + 1 {
-		p := strings.ReplaceAll(escaped, "\\", "/")
-		add(p)
-		if strings.Contains(p, ";") {
-			add(withoutParameters(p))
-		}
-		if cut, _, found := strings.Cut(p, "\x00"); found { // as C reads strings
-			add(cut)
+		for _, p := range spelt(escaped) {
+			add(p)
 		}
 		decoded := decode(escaped)
 		if decoded == escaped {
 			break
 		}
 		escaped = decoded
+	}
+	return all
+}
+
+// spelt are the ways to read p besides its encoding and its dots: with
+// backslashes as slashes or as letters, with path parameters or without, to its
+// end or, as C reads strings, to its first zero byte. Most paths have one.
+func spelt(p string) []string {
+	all := []string{p}
+	if slashed := strings.ReplaceAll(p, "\\", "/"); slashed != p {
+		all = append(all, slashed)
+	}
+	for _, p := range all {
+		if strings.Contains(p, ";") {
+			all = append(all, withoutParameters(p))
+		}
+	}
+	for _, p := range all {
+		if cut, _, found := strings.Cut(p, "\x00"); found {
+			all = append(all, cut)
+		}
 	}
 	return all
 }
