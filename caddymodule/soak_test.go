@@ -44,8 +44,9 @@ func TestSoak(t *testing.T) {
 
 type soak struct {
 	*desk
-	seed uint64
-	ends time.Time
+	seed  uint64
+	lasts time.Duration
+	ends  time.Time
 
 	mu      sync.Mutex
 	faults  map[string][]sandbox.Fault
@@ -70,7 +71,7 @@ func newSoak(t *testing.T) *soak {
 	}
 	t.Logf("SOAK_SEED=%d", seed)
 	s := &soak{
-		desk: newDesk(t), seed: seed, ends: time.Now().Add(lasts), places: make(chan struct{}, 16),
+		desk: newDesk(t), seed: seed, lasts: lasts, ends: time.Now().Add(lasts), places: make(chan struct{}, 16),
 		faults: map[string][]sandbox.Fault{}, bought: map[string]trade.Amount{},
 		wanted: map[string]map[string]string{}, byHand: map[string]bool{}, decided: map[string]int{},
 	}

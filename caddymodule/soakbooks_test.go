@@ -15,7 +15,7 @@ import (
 
 // settle ends the faults, lets everyone who paid come back once more, has Alipay
 // asked about everything, and has a person decide what is held, until nothing is
-// left open.
+// left open. A person needs longer the longer the shop was open.
 func (s *soak) settle() {
 	if err := s.Gateway.SetFaults(sandbox.Faults{Switches: sandbox.DefaultSwitches()}); err != nil {
 		s.t.Fatal(err)
@@ -31,7 +31,7 @@ func (s *soak) settle() {
 			s.ask("GET", "/orders/"+no+"/refunds/H", "")
 		}
 	}
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(3*time.Minute + s.lasts); ; time.Sleep(200 * time.Millisecond) {
 		open := s.decideHeld() + s.askAgain()
 		s.Gateway.Wait()
 		if open == 0 && s.undelivered() == 0 {
