@@ -27,12 +27,15 @@ import (
 // long it buys (default 3s), SOAK_SEED repeats a run's choices.
 func TestSoak(t *testing.T) {
 	s := newSoak(t)
+	pace := time.NewTicker(s.lasts/mostSold + 1)
+	defer pace.Stop()
 	var workers sync.WaitGroup
 	for n := range 4 {
 		rng := rand.New(rand.NewPCG(s.seed, uint64(n)))
 		workers.Go(func() {
 			for i := 0; time.Now().Before(s.ends); i++ {
 				s.buy(rng, fmt.Sprintf("S%d_%d", n, i))
+				<-pace.C
 			}
 		})
 	}
@@ -41,6 +44,15 @@ func TestSoak(t *testing.T) {
 	s.settle()
 	s.audit()
 }
+
+// mostSold bounds the orders of a soak, however long it takes: all that was ever
+// told is kept in memory, the gateway remembers 100,000, and each is asked about in
+// the end.
+const mostSold = 80_000
+
+// mostFaulty is how many orders have a fault at a time: the gateway takes no more,
+// and what is older has had its turn.
+const mostFaulty = 8000
 
 type soak struct {
 	*desk
@@ -102,6 +114,9 @@ func (s *soak) buy(rng *rand.Rand, no string) {
 	}
 	odd := len(s.faults[no]) > 0 && strings.HasPrefix(fault, "paid_")
 	s.orders, s.bought[no] = append(s.orders, no), amount
+	if len(s.orders) > mostFaulty {
+		delete(s.faults, s.orders[len(s.orders)-mostFaulty])
+	}
 	err := s.Gateway.SetFaults(sandbox.Faults{Orders: s.faults, Switches: sandbox.Switches{NotifyClosed: true, NotifyFinished: true, NotifyRefund: true}})
 	s.mu.Unlock()
 	if err != nil {
