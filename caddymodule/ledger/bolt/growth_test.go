@@ -56,7 +56,29 @@ func TestGrowth(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	opening := median(9, func() {
+		l, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Logf("opening and closing it takes %s", opening)
 	checkFile(t, path)
+}
+
+// median is how long f takes in the middle of an odd number of rounds.
+func median(rounds int, f func()) time.Duration {
+	took := make([]time.Duration, rounds)
+	for i := range took {
+		start := time.Now()
+		f()
+		took[i] = time.Since(start)
+	}
+	slices.Sort(took)
+	return took[rounds/2]
 }
 
 type growth struct {
@@ -180,5 +202,6 @@ func (g *growth) report() {
 			g.t.Fatal(err)
 		}
 	}
-	g.t.Logf("%d orders, %d MB; attempts and payments by %s; a read %s", g.attempted, g.size()>>20, strings.Join(parts, ", "), time.Since(start)/reads)
+	g.t.Logf("%d orders, %d MB; attempts and payments by %s; a read %s; %d MB of anonymous memory",
+		g.attempted, g.size()>>20, strings.Join(parts, ", "), time.Since(start)/reads, anonymousMB())
 }
