@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"time"
 )
@@ -31,7 +32,7 @@ type setup struct {
 
 // request is one line to a worker, reply the line it answers.
 type request struct {
-	Op   string    // cpu, sign, verify, load, profile
+	Op   string    // cpu, memory, sign, verify, load, profile
 	N    int       `json:",omitempty"`
 	File string    `json:",omitempty"`
 	Load *loadSpec `json:",omitempty"`
@@ -41,6 +42,7 @@ type reply struct {
 	Error   string            `json:",omitempty"`
 	Address map[string]string `json:",omitempty"` // the first reply only
 	CPU     time.Duration     `json:",omitempty"`
+	Memory  int64             `json:",omitempty"` // kB, now, or the greatest while it was followed
 	Load    *loadResult       `json:",omitempty"`
 }
 
@@ -165,12 +167,15 @@ type operations struct {
 	setup     setup
 	generator generator
 	profile   *os.File
+	memory    *memory // nil unless it is followed
 }
 
 func (o *operations) do(q *request) (reply, error) {
 	switch q.Op {
 	case "cpu":
 		return reply{CPU: cpuTime()}, nil
+	case "memory":
+		return reply{Memory: o.toggleMemory()}, nil
 	case "sign", "verify":
 		d, err := bareRSA(o.setup.Dir, q.Op, q.N)
 		return reply{CPU: d}, err
@@ -182,6 +187,19 @@ func (o *operations) do(q *request) (reply, error) {
 		return reply{}, o.toggleProfile(q.File)
 	}
 	return reply{}, fmt.Errorf("unknown operation %q", q.Op)
+}
+
+// toggleMemory begins to follow the memory and returns what there is, or ends that
+// and returns the greatest, in kB.
+func (o *operations) toggleMemory() int64 {
+	if m := o.memory; m != nil {
+		m.end()
+		o.memory = nil
+		return m.peak
+	}
+	debug.FreeOSMemory() // what making the ledger has left behind
+	o.memory = followMemory()
+	return o.memory.first
 }
 
 // toggleProfile begins a CPU profile, or ends the one that runs and writes what
