@@ -21,6 +21,8 @@ const (
 	// refundSent is when a refund is looked at again whose sender died while he
 	// sent it; it is longer than a call takes.
 	refundSent = 30 * time.Second
+	// refundDoubt is how long a refusal that no document lists leaves a refund unknown.
+	refundDoubt = time.Hour
 	// turnPause is how long a caller waits before it looks again whether another
 	// process has done with the order's refunds.
 	turnPause = 250 * time.Millisecond
@@ -163,7 +165,7 @@ func (c *Courier) refundOldest(ctx context.Context, g *gateway.Gateway, k trade.
 	}
 	e, failure := c.settleRefund(ctx, g, gateway.Refund{
 		OutTradeNo: k.OutTradeNo, TradeNo: o.TradeNo, RequestNo: i.RequestNo, Amount: i.Amount, Reason: i.Reason, Known: o.Refunded(),
-	}, first)
+	}, i.At, first)
 	if o, err = c.noteRefund(ctx, &o, i.RequestNo, &e, failure); err != nil {
 		return err
 	}
@@ -217,8 +219,11 @@ func (c *Courier) refundNext(ctx context.Context, k trade.Key, requestNo string,
 // A refund that was or may have been sent before is asked about first, and sent
 // again only if Alipay knows nothing of it: under the same number with the same
 // amount, so that it cannot happen twice. A refusal counts only if Alipay then
-// knows nothing of the refund either: it may refuse what it has done already.
-func (c *Courier) settleRefund(ctx context.Context, g *gateway.Gateway, r gateway.Refund, first bool) (trade.Evidence, error) {
+// knows nothing of the refund either: it may refuse what it has done already. One
+// that Alipay's document does not list counts from refundDoubt after the refund was
+// asked for: a refund that can never come about must not stand before the others
+// of its order for good.
+func (c *Courier) settleRefund(ctx context.Context, g *gateway.Gateway, r gateway.Refund, asked time.Time, first bool) (trade.Evidence, error) {
 	if !first {
 		e, err := g.RefundQuery(ctx, r)
 		if !errors.Is(err, gateway.ErrRefundNotExist) {
@@ -226,6 +231,9 @@ func (c *Courier) settleRefund(ctx context.Context, g *gateway.Gateway, r gatewa
 		}
 	}
 	e, err := g.Refund(ctx, r)
+	if unlisted, ok := gateway.UnlistedRefusal(err); ok && !c.now().Before(asked.Add(refundDoubt)) {
+		err = unlisted
+	}
 	refused, ok := refusedRefund(err)
 	switch {
 	case !ok:

@@ -338,6 +338,35 @@ func TestRefusedRefund(t *testing.T) {
 	tl.wantBooks(1000)
 }
 
+// TestUnlistedRefusal: a signed refusal that no document lists leaves a refund
+// unknown for an hour; then, as Alipay knows no such refund, it has failed, and the
+// next one has its turn.
+func TestUnlistedRefusal(t *testing.T) {
+	t.Parallel()
+	tl := newTill(t)
+	tl.faults(sandbox.Fault{Name: "refund_unlisted"})
+	if got := tl.refund("R1", 1000); got.Outcome != trade.RefundUnknown {
+		t.Fatalf("%+v", got)
+	}
+	asked := tl.clock()
+	tl.until("it has failed", func() bool {
+		o := tl.now()
+		if !o.RefundAt.IsZero() {
+			tl.pass(max(0, o.RefundAt.Sub(tl.clock())))
+		}
+		return tl.outcome("R1") == trade.RefundFailed
+	})
+	o := tl.now()
+	if i := o.Intent("R1"); i.Failure != "ACQ.REFUND_PAUSED_FOR_REVIEW" || i.SettledAt.Sub(asked) < time.Hour || i.SettledAt.Sub(asked) > 3*time.Hour {
+		t.Errorf("failed by %s after %s", i.Failure, i.SettledAt.Sub(asked))
+	}
+	tl.faults()
+	if got := tl.refund("R2", 2000); got.Outcome != trade.RefundSucceeded {
+		t.Errorf("the next one: %+v", got)
+	}
+	tl.wantBooks(2000)
+}
+
 // TestUnsignedRefusal: the gateway refuses a signature without one of its own, so
 // that anybody could have said it: it decides nothing.
 func TestUnsignedRefusal(t *testing.T) {

@@ -146,7 +146,7 @@ func (c *Courier) settleHeld(ctx context.Context, g *gateway.Gateway, open trade
 	if err != nil {
 		return open, err
 	}
-	e, failure := c.settleRefund(ctx, g, r, first)
+	e, failure := c.settleRefund(ctx, g, r, item.Decision.At, first)
 	d := item.Decision
 	if refused, ok := refusedRefund(failure); ok {
 		d.Outcome, d.Failure = trade.RefundFailed, refused.SubCode

@@ -127,6 +127,18 @@ func refusal(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnknown, err)
 }
 
+// UnlistedRefusal takes the answer out of an error that is unknown only because
+// Alipay's document on refunds does not list it: signed, 40004 (the business system
+// has refused), and none of those that leave the result open. Repeated for long
+// enough, while RefundQuery knows no such refund, it is a refusal.
+func UnlistedRefusal(err error) (*GatewayError, bool) {
+	ge, ok := errors.AsType[*GatewayError](err)
+	if !ok || !ge.Signed || ge.Code != "40004" || ge.Is(ErrUnknown) || refusals[ge.name()] {
+		return nil, false
+	}
+	return ge, true
+}
+
 // BeforeBusiness reports whether the gateway refused a call by itself, for its
 // form, its signature or the app's permissions: this very call has reached no
 // business system, and says nothing of an earlier one.

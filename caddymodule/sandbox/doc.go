@@ -113,6 +113,7 @@
 //	666.62  refund_full_once          like Alipay's own sandbox: one refund call, of the full amount
 //	666.63  refund_spacing            two refunds within three seconds are refused
 //	666.64  refund_seller_balance     SELLER_BALANCE_NOT_ENOUGH
+//	666.65  refund_unlisted           a signed refusal that Alipay's documents do not list
 //
 // Faults of notices strike at each attempt, those of time when the notice is
 // made. Of the faults of answers the first that applies strikes.

@@ -119,4 +119,6 @@ var catalogue = []FaultInfo{
 		"三秒内的第二次退款被拒绝"},
 	{"refund_seller_balance", "666.64", "SELLER_BALANCE_NOT_ENOUGH",
 		"SELLER_BALANCE_NOT_ENOUGH：商户余额不足"},
+	{"refund_unlisted", "666.65", "a signed refusal that Alipay's documents do not list",
+		"带签名的拒绝，错误码不在支付宝文档里"},
 }

@@ -28,6 +28,9 @@ func (s *Sandbox) refundOrFault(trade *bank.Trade, ask bank.Refund) (moved bool,
 	if s.has("refund_seller_balance", trade) {
 		return false, bank.ErrSellerBalance
 	}
+	if s.has("refund_unlisted", trade) {
+		return false, bank.ErrRefundUnlisted
+	}
 	if s.has("refund_full_once", trade) {
 		if home.refunds++; home.refunds > 1 {
 			return false, bank.ErrRefundNotAllowed

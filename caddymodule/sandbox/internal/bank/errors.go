@@ -38,6 +38,7 @@ var (
 	ErrRefundFee           = fail("REFUND_FEE_ERROR", "交易退款金额有误，部分退款须传入退款请求号")
 	ErrInvalidSeller       = fail("INVALID_RECEIVE_ACCOUNT", "收款账户不支持")
 	ErrPaymentAuthCode     = fail("PAYMENT_AUTH_CODE_INVALID", "支付失败，获取顾客账户信息失败，请顾客刷新付款码后重新收款")
+	ErrRefundUnlisted      = fail("REFUND_PAUSED_FOR_REVIEW", "该交易的退款正在审核")
 	ErrRefundNotAllowed    = fail("TRADE_NOT_ALLOW_REFUND", "当前交易不允许退款")
 	ErrRefundPartForbidden = fail("NOT_ALLOW_PARTIAL_REFUND", "不支持部分退款")
 )
