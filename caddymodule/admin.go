@@ -27,7 +27,8 @@ const adminPrefix = "/alipay"
 // Admin offers the merchant API at Caddy's admin endpoint, under /alipay, to who
 // may do anything there anyway: no token is asked for. ?account=<name> chooses the
 // account; the one named default, or the only one, needs no choice. GET
-// /alipay/accounts lists them, and GET /alipay/backup is a copy of the ledger.
+// /alipay/accounts lists them, GET /alipay/backup is a copy of the ledger, and POST
+// /alipay/assertion/rotate puts the next of the assertion's keys in use.
 type Admin struct{}
 
 // CaddyModule returns the module's information.
@@ -41,6 +42,7 @@ func (*Admin) Routes() []caddy.AdminRoute {
 		{Pattern: adminPrefix + "/", Handler: caddy.AdminHandlerFunc(serveAdmin)},
 		{Pattern: adminPrefix + "/accounts", Handler: caddy.AdminHandlerFunc(serveAccounts)},
 		{Pattern: adminPrefix + "/backup", Handler: caddy.AdminHandlerFunc(serveBackup)},
+		{Pattern: adminPrefix + "/assertion/rotate", Handler: caddy.AdminHandlerFunc(serveRotate)},
 	}
 }
 
@@ -48,37 +50,43 @@ func (*Admin) Routes() []caddy.AdminRoute {
 // routers before its apps, and never cleans them up.
 var live registry
 
-// registry finds an account's API by its name; the newest configuration's is last.
-type registry struct {
-	mu   sync.Mutex
-	apis map[string][]*merchant.API
+// served is an account as the admin endpoint has it.
+type served struct {
+	*merchant.API
+	account *Account
 }
 
-// add makes an API the one that is found, until the function that it returns is
+// registry finds an account by its name; the newest configuration's is last.
+type registry struct {
+	mu       sync.Mutex
+	accounts map[string][]*served
+}
+
+// add makes an account the one that is found, until the function that it returns is
 // called.
-func (r *registry) add(name string, api *merchant.API) (remove func()) {
+func (r *registry) add(name string, s *served) (remove func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.apis == nil {
-		r.apis = make(map[string][]*merchant.API)
+	if r.accounts == nil {
+		r.accounts = make(map[string][]*served)
 	}
-	r.apis[name] = append(r.apis[name], api)
+	r.accounts[name] = append(r.accounts[name], s)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.apis[name] = slices.DeleteFunc(slices.Clone(r.apis[name]), func(have *merchant.API) bool { return have == api })
-		if len(r.apis[name]) == 0 {
-			delete(r.apis, name)
+		r.accounts[name] = slices.DeleteFunc(slices.Clone(r.accounts[name]), func(have *served) bool { return have == s })
+		if len(r.accounts[name]) == 0 {
+			delete(r.accounts, name)
 		}
 	}
 }
 
-// newest are the APIs by name.
-func (r *registry) newest() map[string]*merchant.API {
+// newest are the accounts by name.
+func (r *registry) newest() map[string]*served {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	newest := make(map[string]*merchant.API, len(r.apis))
-	for name, list := range r.apis {
+	newest := make(map[string]*served, len(r.accounts))
+	for name, list := range r.accounts {
 		newest[name] = list[len(list)-1]
 	}
 	return newest
@@ -86,31 +94,38 @@ func (r *registry) newest() map[string]*merchant.API {
 
 // serveAdmin passes a request on to its account's API.
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {
-	apis := live.newest()
-	name, rest, err := takeAccount(r.URL)
-	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
-	}
-	api := choose(apis, name)
-	if api == nil {
-		merchant.NoAccount(w, slices.Sorted(maps.Keys(apis)))
-		return nil
+	s, rest, err := chosen(w, r)
+	if s == nil {
+		return err
 	}
 	r = r.Clone(r.Context())
 	r.URL.RawQuery = rest
-	http.StripPrefix(adminPrefix, api).ServeHTTP(w, r)
+	http.StripPrefix(adminPrefix, s).ServeHTTP(w, r)
 	return nil
 }
 
-// choose finds the API of the account with the given name, or the one that needs
-// none.
-func choose(apis map[string]*merchant.API, name string) *merchant.API {
-	if name == "" && len(apis) == 1 {
-		for _, only := range apis {
+// chosen is the account that a request is about, and the rest of its query. Without
+// one it is nil, and the request is answered, or err is its answer.
+func chosen(w http.ResponseWriter, r *http.Request) (s *served, rest string, err error) {
+	accounts := live.newest()
+	name, rest, err := takeAccount(r.URL)
+	if err != nil {
+		return nil, "", caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	}
+	if s = choose(accounts, name); s == nil {
+		merchant.NoAccount(w, slices.Sorted(maps.Keys(accounts)))
+	}
+	return s, rest, nil
+}
+
+// choose finds the account with the given name, or the one that needs none.
+func choose(accounts map[string]*served, name string) *served {
+	if name == "" && len(accounts) == 1 {
+		for _, only := range accounts {
 			return only
 		}
 	}
-	return apis[cmp.Or(name, defaultAccount)]
+	return accounts[cmp.Or(name, defaultAccount)]
 }
 
 // takeAccount takes the account's name out of a URL's query.
@@ -125,7 +140,11 @@ func takeAccount(u *url.URL) (name, rest string, err error) {
 }
 
 func serveAccounts(w http.ResponseWriter, r *http.Request) error {
-	merchant.ListAccounts(w, r, live.newest())
+	apis := make(map[string]*merchant.API)
+	for name, s := range live.newest() {
+		apis[name] = s.API
+	}
+	merchant.ListAccounts(w, r, apis)
 	return nil
 }
 

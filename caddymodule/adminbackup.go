@@ -6,9 +6,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/merchant"
 )
 
 // copyStall is how long a client that takes a copy of the ledger may stand still.
@@ -29,15 +26,9 @@ func serveBackup(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("a copy is taken with GET")}
 	}
-	apis := live.newest()
-	name, _, err := takeAccount(r.URL)
-	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
-	}
-	api := choose(apis, name)
+	api, _, err := chosen(w, r)
 	if api == nil {
-		merchant.NoAccount(w, slices.Sorted(maps.Keys(apis)))
-		return nil
+		return err
 	}
 	from, ok := api.Ledger.(ledger.Snapshotter)
 	if !ok {

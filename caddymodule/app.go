@@ -82,7 +82,7 @@ func (a *App) Start() error {
 			a.close = append(a.close, acc.courier.Open(h.site))
 		}
 		a.unwatch = append(a.unwatch, acc.courier.Observe(acc.observer(a.logger, a.events)))
-		a.close = append(a.close, theMetrics().books.add(acc.book()), live.add(name, acc.api(a.logger)))
+		a.close = append(a.close, theMetrics().books.add(acc.book()), live.add(name, &served{acc.api(a.logger), acc}))
 		a.stopAsk = append(a.stopAsk, acc.courier.Inquire(acc.gateway), watchKeys(acc))
 		if acc.SellerID == "" {
 			a.logger.Warn("no seller_id is configured: the seller of a payment is recorded, not checked",

@@ -167,6 +167,10 @@ func (s *server) refused(status int, text []byte) error {
 			return s.j.fail(exitUnavailable, "the running server does not know this call: has it this module, in the same version, and an account configured?",
 				"运行中的服务器不支持此操作：它是否包含同一版本的本模块，并配置了账户？")
 		}
+		if status == http.StatusConflict {
+			return s.j.fail(exitRefused, "the assertion's keys are configured; put a new assertion_key before the others",
+				"断言的密钥由配置指定；请把新的 assertion_key 放在最前面")
+		}
 		if status == http.StatusNotImplemented {
 			return s.j.fail(exitRefused, "this ledger is kept in a database; copy it with the database's own means, such as pg_dump",
 				"该账本保存在数据库中，请使用数据库自身的工具备份，如 pg_dump")

@@ -62,7 +62,7 @@ func (t *tool) build(cmd *cobra.Command) {
 	cmd.AddCommand(
 		t.keygen(), t.doctor(),
 		t.orders(), t.show(), t.explain(), t.query(), t.refund(), t.closeOrder(), t.held(),
-		t.events(), t.redeliver(), t.backup(), t.export(), t.ledger(),
+		t.events(), t.redeliver(), t.backup(), t.export(), t.ledger(), t.assertion(),
 	)
 }
 
