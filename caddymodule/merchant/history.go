@@ -4,6 +4,8 @@
 package merchant
 
 import (
+	"cmp"
+
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
@@ -69,7 +71,7 @@ func (a *API) showHistory(c *call) (reply, error) {
 		}
 	}
 	for i := range h.Evidence {
-		view.Evidence[i] = statementView(&h.Evidence[i])
+		view.Evidence[i] = statementView(&h.Evidence[i], &h.Order)
 	}
 	for i := range h.Held {
 		view.Held[i] = heldView(&h.Held[i])
@@ -77,10 +79,13 @@ func (a *API) showHistory(c *call) (reply, error) {
 	return ok(view)
 }
 
-func statementView(e *trade.Evidence) Statement {
+// statementView shows a statement that became part of its order. Such a one agrees
+// with the order about the trade and its amount, so that a ledger need not keep both
+// twice.
+func statementView(e *trade.Evidence, o *trade.Order) Statement {
 	return Statement{
-		ReceivedAt: at(e.ReceivedAt), Source: string(e.Source), Status: string(e.Status), TradeNo: e.TradeNo,
-		TotalAmount: e.Total.String(), RefundedAmount: max(e.Refunded, e.RefundAmount).String(),
+		ReceivedAt: at(e.ReceivedAt), Source: string(e.Source), Status: string(e.Status), TradeNo: cmp.Or(e.TradeNo, o.TradeNo),
+		TotalAmount: cmp.Or(e.Total, o.Total).String(), RefundedAmount: max(e.Refunded, e.RefundAmount).String(),
 		OutRequestNo: e.RefundRequestNo, NotifyID: e.NotifyID,
 	}
 }

@@ -175,6 +175,11 @@ func TestHistory(t *testing.T) {
 		len(events) != 2 || events[0]["accepted_at"] == nil || events[1]["type"] != "refund.succeeded" || events[1]["state"] != "accepted" {
 		t.Errorf("%s", a.Body)
 	}
+	for _, e := range evidence { // whatever of it the ledger keeps
+		if got := o.order("A1"); e["total_amount"] != "88.88" || e["trade_no"] != got.TradeNo {
+			t.Errorf("%v of trade %s", e, got.TradeNo)
+		}
+	}
 	o.call("GET", "/orders/A2/history", "").want(404, "order-not-found")
 }
 
