@@ -48,6 +48,7 @@ var problemsInChinese = map[string]string{
 
 	"held-decided":        "该挂起项已另有决定",
 	"held-not-acceptable": "该凭据与已通知商城的内容矛盾，不能接受；请退款或忽略",
+	"held-others-first":   "该订单还有其它相互矛盾的挂起项；请先对它们作出决定，再接受此项",
 	"held-no-payment":     "该凭据不涉及付款，无款可退",
 	"held-own-trade":      "订单正是由该交易支付的，请改用订单退款",
 	"held-needs-site":     "该订单从未进入收银台；请用 --public-url 指明为哪个站点接受",

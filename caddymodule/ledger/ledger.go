@@ -108,7 +108,7 @@ type Ledger interface {
 	// Decide takes a person's decision about a held item (trade.Settle) and stores
 	// it with the record and the events that it caused, in one transaction.
 	// Besides ErrUnavailable and ErrNotFound it fails with trade.ErrDecided,
-	// ErrNotAcceptable, ErrNoMoney, ErrOwnTrade, ErrNeedsSite or ErrNoDecision, and
+	// ErrNotAcceptable, ErrOthersFirst, ErrNoMoney, ErrOwnTrade, ErrNeedsSite or ErrNoDecision, and
 	// has then no effect. Evidence that a decision has answered (trade.Held.Answers)
 	// is a repeat: it is neither folded nor held, whatever it would do to the order
 	// now; while its item waits for the outcome of a refund, the repeat names it.

@@ -81,6 +81,7 @@ var (
 	refundRefused  = kind{"refund-refused", "Alipay has refused the refund", http.StatusUnprocessableEntity}
 
 	heldDecided   = kind{"held-decided", "It was decided otherwise", http.StatusConflict}
+	othersFirst   = kind{"held-others-first", "Other statements have to be decided first", http.StatusConflict}
 	notAcceptable = kind{"held-not-acceptable", "The statement cannot be accepted", http.StatusUnprocessableEntity}
 	noMoney       = kind{"held-no-payment", "The statement is about no payment", http.StatusUnprocessableEntity}
 	ownTrade      = kind{"held-own-trade", "The order itself is paid by this trade", http.StatusConflict}
@@ -129,6 +130,7 @@ var known = []struct {
 	{trade.ErrTooManyRefunds, tooManyRefunds},
 	{trade.ErrDecided, heldDecided},
 	{trade.ErrNotAcceptable, notAcceptable},
+	{trade.ErrOthersFirst, othersFirst},
 	{trade.ErrNoMoney, noMoney},
 	{trade.ErrOwnTrade, ownTrade},
 	{trade.ErrNeedsSite, needsSite},

@@ -74,6 +74,7 @@ type Decision struct {
 var (
 	ErrDecided       = errors.New("this has been decided otherwise already")
 	ErrNotAcceptable = errors.New("this statement cannot be accepted: it contradicts what the shop was told; refund or dismiss it")
+	ErrOthersFirst   = errors.New("another statement contradicts this order and waits for a decision; decide that one first, then accept this one")
 	ErrNoMoney       = errors.New("this statement is about no payment; there is nothing to refund")
 	ErrOwnTrade      = errors.New("the order itself is paid by this trade; refund the order, and dismiss this")
 	ErrNoDecision    = errors.New("a decision is one of accept, refund and dismiss")
@@ -212,7 +213,10 @@ func accept(o Order, h Held, d Decision) (Result, error) {
 	}
 	e.ReceivedAt = d.At
 	r := Fold(o, e)
-	if r.Held != nil {
+	switch {
+	case r.Held != nil && o.Contradicted:
+		return Result{}, ErrOthersFirst
+	case r.Held != nil:
 		return Result{}, ErrNotAcceptable
 	}
 	r.Changed = true

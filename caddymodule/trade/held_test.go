@@ -72,7 +72,11 @@ func TestAccept(t *testing.T) {
 		o, h := all[reason].hold(t, reason)
 		r, err := trade.Settle(o, h, decision(trade.DecideAccept), false)
 		if !acceptable[reason] {
-			if !errors.Is(err, trade.ErrNotAcceptable) {
+			want := trade.ErrNotAcceptable
+			if reason == trade.ReasonContradicted {
+				want = trade.ErrOthersFirst
+			}
+			if !errors.Is(err, want) {
 				t.Errorf("%s: %+v, %v", reason, r, err)
 			}
 			continue

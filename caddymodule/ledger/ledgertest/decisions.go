@@ -231,6 +231,25 @@ func decisionsReachOn(s *subject) {
 	}
 }
 
+// othersFirst: a late payment cannot be accepted while another one waits, and can
+// once that is decided.
+func othersFirst(s *subject) {
+	k := order("A")
+	s.attempt(k)
+	s.record(says(k, trade.StatusClosed))
+	first := s.record(says(k, trade.StatusSuccess)).Held.ID
+	second := s.record(says(k, trade.StatusSuccess, tradeNo("T2"))).Held.ID
+	before := s.everything()
+	if _, err := s.Decide(s.Context(), first, deciding(trade.DecideAccept)); !errors.Is(err, trade.ErrOthersFirst) {
+		s.Errorf("accepting beside another: %v", err)
+	}
+	same(s, "everything", s.everything(), before)
+	s.decide(second, deciding(trade.DecideDismiss))
+	if done := s.decide(first, deciding(trade.DecideAccept)); !done.Order.Paid || done.Order.Contradicted {
+		s.Errorf("accepted: %+v", done.Order)
+	}
+}
+
 // decisionsAreRefused: the error comes back as it is, and nothing has changed.
 func decisionsAreRefused(s *subject) {
 	k := s.paid("A")

@@ -84,6 +84,7 @@ func merchantTests() []test {
 		{"refunding what is held", refundingHeld},
 		{"decisions reach on", decisionsReachOn},
 		{"decisions are refused", decisionsAreRefused},
+		{"others are decided first", othersFirst},
 		{"held by app", heldByApp},
 		{"settings", settings},
 		{"settings of many", settingsOfMany},
