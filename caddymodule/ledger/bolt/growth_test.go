@@ -173,6 +173,9 @@ func (g *growth) pages() (used int, shares string) {
 // report times durable groups at the present size: the median of some.
 func (g *growth) report() {
 	g.l.db.NoSync = false
+	if err := g.l.db.Sync(); err != nil { // what filling it left to write is no group's
+		g.t.Fatal(err)
+	}
 	defer func() { g.l.db.NoSync = true }()
 	var parts []string
 	for _, n := range []int{1, 64, 512} {
