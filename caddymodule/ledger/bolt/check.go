@@ -119,6 +119,7 @@ func (v *view) unreadable(ctx context.Context) (faults []error) {
 	if len(faults) == 0 && v.tx.Bucket(bucketTotals) != nil {
 		add(v.wrongSums())
 	}
+	add(v.wrongAlias())
 	return faults
 }
 

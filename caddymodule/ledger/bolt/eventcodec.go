@@ -16,6 +16,7 @@ type eventRecord struct {
 	order       uint64 // the order's id
 	evidence    int    // which of the order's evidence caused it, counted from 1
 	telling            // how it went to the shop, once that is over
+	alias       string // the id that it has from another ledger; "" for one of this ledger's
 }
 
 // telling is a ledger.Telling as stored with its event.
@@ -45,6 +46,7 @@ func appendEvent(b []byte, r *eventRecord, n *names) []byte {
 	b = appendUint(b, 10, uint64(r.refusals))
 	b = appendTime(b, 11, r.refusedSince, r.id)
 	b = appendText(b, 12, r.refusal)
+	b = appendText(b, 15, r.alias)
 	if r.acceptedAt.IsZero() {
 		return appendBytes(b, 14, roomToAccept[:])
 	}
@@ -83,6 +85,8 @@ func decodeEvent(data []byte, id uint64, n *names) (eventRecord, error) {
 			r.refusal = f.text()
 		case 13:
 			r.acceptedAt = f.time(id)
+		case 15:
+			r.alias = f.text()
 		}
 	}
 	return r, f.failed

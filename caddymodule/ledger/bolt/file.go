@@ -20,7 +20,8 @@ import (
 
 // formatVersion is raised when an older program could no longer read the file, or
 // would lose what it holds; Open then brings older files up to it. Fields and
-// buckets that an older program may ignore raise nothing.
+// buckets that an older program may ignore raise nothing. A file into which another
+// ledger was copied has formatAlias.
 const formatVersion = 2
 
 // lockTimeout is how long Open waits for a file that is in use: long enough for
@@ -155,8 +156,8 @@ func checkFormat(tx *bbolt.Tx) error {
 	switch {
 	case n <= 0 || len(meta.Get(keySalt)) != saltSize:
 		return errForeign
-	case version > formatVersion:
-		return fmt.Errorf("the file has format %d, this program knows formats up to %d; use the newer program", version, formatVersion)
+	case version > formatAlias:
+		return fmt.Errorf("the file has format %d, this program knows formats up to %d; use the newer program", version, formatAlias)
 	}
 	buckets := allBuckets
 	if version < 2 {

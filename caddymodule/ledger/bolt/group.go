@@ -22,6 +22,7 @@ type group struct {
 	orders map[trade.Key]*entry
 	events []caused
 	told   []told
+	retold []eventRecord // events that were there, and are written anew
 	stream streamWriter
 	last   uint64 // id
 	arena  []byte // holds what was encoded until the transaction ends
@@ -119,7 +120,7 @@ func (g *group) nextID(t time.Time) uint64 {
 }
 
 func (g *group) changed() bool {
-	if len(g.events)+len(g.settings) > 0 {
+	if len(g.events)+len(g.retold)+len(g.settings) > 0 {
 		return true
 	}
 	for _, h := range g.items {
@@ -247,5 +248,11 @@ func (g *group) saveEvents() error {
 			return err
 		}
 	}
-	return nil
+	for i := range g.retold {
+		value := g.encoded(func(b []byte) []byte { return appendEvent(b, &g.retold[i], g.ledger.names) })
+		if err := b.Put(idKey(g.retold[i].id), value); err != nil {
+			return err
+		}
+	}
+	return saveAliases(g.tx, g.events)
 }

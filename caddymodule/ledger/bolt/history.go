@@ -74,12 +74,12 @@ func (v *view) statements(r *orderRecord) ([]trade.Evidence, error) {
 
 // Event implements ledger.Ledger.
 func (l *Ledger) Event(ctx context.Context, id string) (d ledger.Delivery, err error) {
-	n, ok := parsePublic(eventPrefix, id, l.salt)
-	if !ok {
-		return d, ledger.ErrNotFound
-	}
 	marks := l.accepts.at()
 	err = l.view(ctx, func(v *view) error {
+		n, ok := v.eventOf(id)
+		if !ok {
+			return ledger.ErrNotFound
+		}
 		data := v.tx.Bucket(bucketEvents).Get(idKey(n))
 		if data == nil {
 			return ledger.ErrNotFound

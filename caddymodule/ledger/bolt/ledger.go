@@ -103,7 +103,7 @@ func Open(path string, o Options) (*Ledger, error) {
 
 // prepare brings an older file up to date and reads what is held in memory.
 func (l *Ledger) prepare() error {
-	if err := l.db.View(l.load); err != nil || l.version == formatVersion {
+	if err := l.db.View(l.load); err != nil || l.version >= formatVersion {
 		return err
 	}
 	if err := l.db.Update(l.upgrade); err != nil {

@@ -94,16 +94,15 @@ func (v *view) allIDs(bucket []byte, from uint64) iter.Seq[uint64] {
 
 // Events implements ledger.Ledger.
 func (l *Ledger) Events(ctx context.Context, after string, limit int) (list []ledger.JournalEntry, err error) {
-	from := uint64(0)
-	if after != "" {
-		id, ok := parsePublic(eventPrefix, after, l.salt)
-		if !ok {
-			return nil, ledger.ErrNotFound
-		}
-		from = id
-	}
 	marks := l.accepts.at()
 	err = l.view(ctx, func(v *view) error {
+		from := uint64(0)
+		if after != "" {
+			var ok bool
+			if from, ok = v.eventOf(after); !ok {
+				return ledger.ErrNotFound
+			}
+		}
 		c := v.tx.Bucket(bucketEvents).Cursor()
 		k, data := c.Seek(idKey(from))
 		if after != "" {

@@ -214,13 +214,6 @@ func (v *view) delivery(r *orderRecord, id uint64) (ledger.Delivery, error) {
 	return d, err
 }
 
-// public is a stored event as callers see it.
-func (v *view) public(ev *eventRecord, outTradeNo string) trade.Event {
-	e := ev.Event
-	e.ID, e.OutTradeNo = public(eventPrefix, ev.id, v.ledger.salt), outTradeNo
-	return e
-}
-
 // isRefusal tells the order's own refusals from failures of the ledger.
 func isRefusal(err error) bool {
 	return errors.Is(err, trade.ErrPaid) || errors.Is(err, trade.ErrClosed) || errors.Is(err, trade.ErrContradicted)

@@ -25,7 +25,7 @@ func anyHistory(s *subject) {
 		m := &model{
 			s: s, app: fmt.Sprintf("app%d", apps), orders: map[trade.Key]*trade.Order{}, told: map[trade.Key][]ledger.Telling{},
 		}
-		t.Repeat(map[string]func(*rapid.T){
+		actions := map[string]func(*rapid.T){
 			"":            m.check,
 			"attempt":     m.attempt,
 			"record":      m.record,
@@ -43,7 +43,11 @@ func anyHistory(s *subject) {
 					s.reopen()
 				}
 			},
-		})
+		}
+		if s.harness.Move != nil {
+			actions["move"] = func(t *rapid.T) { s.moveSometimes(t) }
+		}
+		t.Repeat(actions)
 		m.checkJournal(t)
 	})
 }

@@ -27,6 +27,9 @@ type Harness struct {
 	// Break makes every write fail, as a full disk does, until the function that
 	// it returns is called.
 	Break func(t testing.TB) (repair func())
+	// Move, for Moves only, copies the ledger to an empty one, which is used from
+	// then on in its place.
+	Move func(t testing.TB) ledger.Ledger
 }
 
 // Run runs the suite. open is called for each test, at the same time by several.
@@ -120,6 +123,7 @@ type subject struct {
 	*testing.T
 	ledger.Ledger
 	harness Harness
+	moves   int
 }
 
 func (s *subject) reopen() {

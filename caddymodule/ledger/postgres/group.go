@@ -302,8 +302,12 @@ func (g *group) saved() {
 	g.ledger.hub.committed(g)
 }
 
-// refused keeps the record of how the next event fares at the shop.
+// refused keeps the record of how the next event fares at the shop. An order that is
+// told of anew, after a decision, begins at nothing.
 func (e *entry) refused(before *trade.Order) {
+	if i, found := e.findTelling(e.Accepted + 1); e.Refusals == 0 && found && e.tellings[i].AcceptedAt.IsZero() {
+		e.tellings = slices.Delete(slices.Clone(e.tellings), i, i+1)
+	}
 	if e.Refusals > 0 && (e.Refusals != before.Refusals || e.Refusal != before.Refusal) {
 		t := e.telling(e.Accepted + 1)
 		t.Refusals, t.RefusedSince, t.Refusal = e.Refusals, e.RefusedSince, e.Refusal

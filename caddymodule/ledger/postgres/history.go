@@ -36,7 +36,7 @@ func (l *Ledger) History(ctx context.Context, k trade.Key) (h ledger.History, er
 	}
 	h.Events, err = rows(ctx, l, "reading events", func(row pgx.CollectableRow) (trade.Event, error) {
 		e, err := scanEvent(row, nil)
-		e.ID, e.OutTradeNo = l.eventID(r.id, e.Sequence), r.OutTradeNo
+		l.name(&e, r.id, r.OutTradeNo)
 		return e, err
 	}, sqlEventsOf, r.id)
 	if err != nil {

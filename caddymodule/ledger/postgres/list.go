@@ -100,9 +100,9 @@ func (l *Ledger) Events(ctx context.Context, after string, limit int) ([]ledger.
 	var order int64
 	var sequence int
 	if after != "" {
-		var ok bool
-		if order, sequence, ok = l.parseEventID(after); !ok {
-			return nil, ledger.ErrNotFound
+		var err error
+		if order, sequence, err = l.eventOf(ctx, after); err != nil {
+			return nil, err
 		}
 		if _, err := l.Event(ctx, after); err != nil {
 			return nil, err
@@ -130,7 +130,7 @@ func (l *Ledger) scanJournal(row pgx.CollectableRow, shown map[trade.Key]int) (j
 	}
 	o.Accept(shown[o.Key()])
 	j.Key = o.Key()
-	j.Event.ID, j.Event.OutTradeNo = l.eventID(order, j.Event.Sequence), o.OutTradeNo
+	l.name(&j.Event, order, o.OutTradeNo)
 	j.Accepted = j.Event.Sequence <= o.Accepted
 	j.Dead = !j.Accepted && o.Dead()
 	return j, nil

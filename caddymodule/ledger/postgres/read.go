@@ -61,15 +61,23 @@ func scanPlain(row pgx.CollectableRow) (orderRecord, error) { return scanOrder(r
 func scanWithTellings(row pgx.CollectableRow) (orderRecord, error) {
 	var data []byte
 	r, err := scanOrder(row, &data)
-	if err != nil || data == nil {
+	if err != nil {
 		return r, err
+	}
+	r.tellings, err = decodeTellings(data)
+	return r, err
+}
+
+func decodeTellings(data []byte) (out []ledger.Telling, err error) {
+	if data == nil {
+		return nil, nil
 	}
 	var list []telling
 	err = decode("list of tellings", data, &list)
 	for i := range list {
-		r.tellings = append(r.tellings, list[i].telling())
+		out = append(out, list[i].telling())
 	}
-	return r, err
+	return out, err
 }
 
 func scanListed(row pgx.CollectableRow) (orderRecord, error) {
@@ -79,10 +87,11 @@ func scanListed(row pgx.CollectableRow) (orderRecord, error) {
 	return r, err
 }
 
-// scanEvent reads eventColumns, and into more what follows them.
+// scanEvent reads eventColumns, and into more what follows them. The event has an id
+// only if that is another ledger's (see name).
 func scanEvent(row pgx.CollectableRow, before []any, more ...any) (e trade.Event, err error) {
 	var refunded int64
-	columns := append(before, &e.Sequence, &e.Type, &e.Status, &refunded, &e.Source, &e.At, &e.Direct)
+	columns := append(before, &e.Sequence, &e.Type, &e.Status, &refunded, &e.Source, &e.At, &e.Direct, &e.ID)
 	err = row.Scan(append(columns, more...)...)
 	e.Status, e.Source = trade.Status(uncolumn(string(e.Status))), trade.Source(uncolumn(string(e.Source)))
 	e.Refunded, e.At = trade.Amount(refunded), micros(e.At)
@@ -251,7 +260,7 @@ func (l *Ledger) scanDelivery(r *orderRecord) pgx.RowToFunc[ledger.Delivery] {
 // delivery is an event with what is needed to tell it. Only a notice is an
 // original that the shop can read: answers to our own calls look different.
 func (l *Ledger) delivery(r *orderRecord, e trade.Event, raw []byte, contentType *string) ledger.Delivery {
-	e.ID, e.OutTradeNo = l.eventID(r.id, e.Sequence), r.OutTradeNo
+	l.name(&e, r.id, r.OutTradeNo)
 	d := ledger.Delivery{Order: own(r.Order), Event: e}
 	if e.Direct && e.Source == trade.SourceNotify && len(raw) > 0 {
 		d.Original = raw
@@ -264,12 +273,9 @@ func (l *Ledger) delivery(r *orderRecord, e trade.Event, raw []byte, contentType
 
 // Event implements ledger.Ledger.
 func (l *Ledger) Event(ctx context.Context, id string) (ledger.Delivery, error) {
-	order, sequence, ok := l.parseEventID(id)
-	if !ok {
-		if err := l.usable(ctx); err != nil {
-			return ledger.Delivery{}, err
-		}
-		return ledger.Delivery{}, ledger.ErrNotFound
+	order, sequence, err := l.eventOf(ctx, id)
+	if err != nil {
+		return ledger.Delivery{}, err
 	}
 	shown := l.accepts.all()
 	return row(ctx, l, "reading an event", func(row pgx.CollectableRow) (ledger.Delivery, error) {
@@ -277,7 +283,7 @@ func (l *Ledger) Event(ctx context.Context, id string) (ledger.Delivery, error) 
 		var refunded int64
 		var raw []byte
 		var contentType *string
-		r, err := scanOrder(row, &e.Sequence, &e.Type, &e.Status, &refunded, &e.Source, &e.At, &e.Direct, &raw, &contentType)
+		r, err := scanOrder(row, &e.Sequence, &e.Type, &e.Status, &refunded, &e.Source, &e.At, &e.Direct, &e.ID, &raw, &contentType)
 		if err != nil {
 			return ledger.Delivery{}, fmt.Errorf("an event: %w", err)
 		}

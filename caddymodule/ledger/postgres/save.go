@@ -154,45 +154,68 @@ func (g *group) queueEvidence(b *pgx.Batch) {
 	g.queue(b, sqlInsertEvidence, orders, numbers, all, raws, contentTypes)
 }
 
+// eventArrays are events as arrays, one for each column.
+type eventArrays struct {
+	orders, refunded       []int64
+	sequences, evidence    []int32
+	types, states, sources []string
+	at                     []time.Time
+	direct                 []bool
+}
+
+func eventRows(list []eventRow) *eventArrays {
+	a := new(eventArrays)
+	for i := range list {
+		e := &list[i]
+		a.orders, a.sequences, a.refunded = append(a.orders, e.order), append(a.sequences, int32(e.Sequence)), append(a.refunded, int64(e.Refunded))
+		a.types, a.states = append(a.types, string(e.Type)), append(a.states, column(string(e.Status)))
+		a.sources, a.at = append(a.sources, column(string(e.Source))), append(a.at, e.At)
+		a.direct, a.evidence = append(a.direct, e.Direct), append(a.evidence, int32(e.evidence))
+	}
+	return a
+}
+
+func (a *eventArrays) args() []any {
+	return []any{a.orders, a.sequences, a.types, a.states, a.refunded, a.sources, a.at, a.direct, a.evidence}
+}
+
 func (g *group) queueEvents(b *pgx.Batch) {
 	if len(g.events) == 0 {
 		return
 	}
-	var orders, refunded []int64
-	var sequences, evidence []int32
-	var types, states, sources []string
-	var at []time.Time
-	var direct []bool
 	var newest int64
 	for i := range g.events {
-		e := &g.events[i]
-		orders, sequences, refunded = append(orders, e.order), append(sequences, int32(e.Sequence)), append(refunded, int64(e.Refunded))
-		types, states, sources = append(types, string(e.Type)), append(states, column(string(e.Status))), append(sources, column(string(e.Source)))
-		at, direct, evidence = append(at, e.At), append(direct, e.Direct), append(evidence, int32(e.evidence))
-		newest = max(newest, e.At.UnixMicro())
+		newest = max(newest, g.events[i].At.UnixMicro())
 	}
-	g.queue(b, sqlInsertEvents, newest, len(orders), orders, sequences, types, states, refunded, sources, at, direct, evidence)
+	g.queue(b, sqlInsertEvents, append([]any{newest, len(g.events)}, eventRows(g.events).args()...)...)
 }
 
 func (g *group) queueNewHeld(b *pgx.Batch) {
 	if len(g.newHeld) == 0 {
 		return
 	}
+	var newest int64
+	for _, h := range g.newHeld {
+		newest = max(newest, h.At.UnixMicro())
+	}
+	g.queue(b, sqlInsertHeld, append([]any{newest, len(g.newHeld)}, heldArgs(g.newHeld)...)...)
+}
+
+// heldArgs are held items as arrays, one for each column.
+func heldArgs(list []*heldRecord) []any {
 	var digests, apps, numbers, tradeNos, reasons, all, contentTypes []string
 	var at []time.Time
 	var contradicts, waits []bool
 	var raws [][]byte
 	var decisions []*string
 	var pays []int64
-	var newest int64
-	for _, h := range g.newHeld {
+	for _, h := range list {
 		digests, reasons = append(digests, h.ID), append(reasons, string(h.Reason))
 		apps, numbers = append(apps, column(h.Evidence.AppID)), append(numbers, column(h.Evidence.OutTradeNo))
 		contradicts, waits = append(contradicts, h.Contradicts()), append(waits, h.Waits())
 		all, raws = append(all, encode(factsOf(&h.Evidence))), append(raws, h.Evidence.Raw)
 		contentTypes, decisions = append(contentTypes, column(h.Evidence.ContentType)), append(decisions, decisionOf(&h.Decision))
-		pays, tradeNos = append(pays, int64(h.Pays())), append(tradeNos, column(h.Evidence.TradeNo))
-		at, newest = append(at, h.At), max(newest, h.At.UnixMicro())
+		pays, tradeNos, at = append(pays, int64(h.Pays())), append(tradeNos, column(h.Evidence.TradeNo)), append(at, h.At)
 	}
-	g.queue(b, sqlInsertHeld, newest, len(digests), digests, apps, numbers, reasons, at, contradicts, waits, all, raws, contentTypes, decisions, pays, tradeNos)
+	return []any{digests, apps, numbers, reasons, at, contradicts, waits, all, raws, contentTypes, decisions, pays, tradeNos}
 }

@@ -6,7 +6,7 @@ package postgres
 const (
 	orderColumns = `o.id, o.app_id, o.out_trade_no, coalesce(o.trade_no, ''), o.total, o.sequence, o.accepted,
 		o.paid_sequence, o.evidences, o.created_at, o.updated_at, o.body, o.agenda`
-	eventColumns = `e.sequence, e.type, e.status, e.refunded, e.source, e.at, e.direct`
+	eventColumns = `e.sequence, e.type, e.status, e.refunded, e.source, e.at, e.direct, coalesce(e.public_id, '')`
 	heldColumns  = `h.digest, h.position, h.reason, h.at, h.facts, h.raw, h.content_type, h.decision`
 
 	// byKey looks up each key by one probe of an index.
@@ -37,6 +37,7 @@ const (
 		FROM {}.events e JOIN {}.orders o ON o.id = e.order_id
 		LEFT JOIN {}.evidence v ON v.order_id = e.order_id AND v.number = e.evidence
 		WHERE e.order_id = $1 AND e.sequence = $2`
+	sqlEventByID  = `SELECT order_id, sequence FROM {}.event_ids WHERE public_id = $1`
 	sqlEvidenceOf = `SELECT v.facts FROM {}.evidence v WHERE v.order_id = $1 ORDER BY v.number`
 	sqlEventsOf   = `SELECT ` + eventColumns + `
 		FROM {}.events e WHERE e.order_id = $1 ORDER BY e.sequence`
