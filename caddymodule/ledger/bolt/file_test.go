@@ -116,7 +116,7 @@ func TestOtherFiles(t *testing.T) {
 		}, "other program's"},
 		{"a newer format", func(t *testing.T) string {
 			return made(t, func(tx *bbolt.Tx) error {
-				return tx.Bucket(bucketMeta).Put(keyVersion, binary.AppendUvarint(nil, formatVersion+1))
+				return tx.Bucket(bucketMeta).Put(keyVersion, binary.AppendUvarint(nil, formatAlias+1))
 			})
 		}, "newer program"},
 		{"a bucket missing", func(t *testing.T) string {

@@ -127,6 +127,20 @@ func (g *group) answering(o *trade.Order, e *trade.Evidence) (answer *heldEntry,
 	return answer, nil
 }
 
+// answering is answering for what is on disk.
+func (v *view) answering(o *trade.Order, e *trade.Evidence) (answer *trade.Held, err error) {
+	digest := e.Digest()
+	for h, err := range v.heldAbout(trade.Key{AppID: e.AppID, OutTradeNo: e.OutTradeNo}) {
+		if err != nil {
+			return nil, err
+		}
+		if h.Answers(o, e) && (answer == nil || h.ID == digest) { // the oldest comes first
+			answer = &h.Held
+		}
+	}
+	return answer, nil
+}
+
 // readHeld has the group hold all that was held about an order.
 func (g *group) readHeld(k trade.Key) error {
 	for h, err := range g.heldAbout(k) {

@@ -98,7 +98,7 @@ func (l *Ledger) recordIfKnown(ctx context.Context, e *trade.Evidence) (out ledg
 		if f.Changed {
 			return out, nil
 		}
-		if f.Held == nil {
+		if f.Held == nil && !l.decided.Load() {
 			return ledger.Outcome{Order: given(r.Order), Repeat: true}, nil
 		}
 	}
@@ -117,10 +117,17 @@ func (l *Ledger) recordIfKnown(ctx context.Context, e *trade.Evidence) (out ledg
 		if f.Changed {
 			return nil
 		}
-		if f.Held != nil {
-			if l.decided.Load() {
-				return nil // the committer looks whether that answers it
+		if l.decided.Load() {
+			answer, err := v.answering(&r.Order, e)
+			if err != nil {
+				return err
 			}
+			if answer != nil {
+				out = repeatOf(given(r.Order), answer)
+				return nil
+			}
+		}
+		if f.Held != nil {
 			known, found, err := v.heldByDigest(f.Held.ID)
 			if err != nil || !found {
 				return err

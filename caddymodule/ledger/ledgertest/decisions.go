@@ -231,6 +231,23 @@ func decisionsReachOn(s *subject) {
 	}
 }
 
+// openRefundIsNamed: what goes on about a trade that is being refunded is a repeat
+// that names the item, also where it would change nothing anyway.
+func openRefundIsNamed(s *subject) {
+	k := order("A")
+	s.attempt(k)
+	closed := says(k, trade.StatusClosed)
+	s.record(closed)
+	item := s.record(says(k, trade.StatusSuccess)).Held.ID
+	s.decide(item, deciding(trade.DecideRefund))
+	for range 2 {
+		closed.ReceivedAt = closed.ReceivedAt.Add(time.Second)
+		if out := s.record(closed); !out.Repeat || out.Held == nil || out.Held.ID != item {
+			s.Errorf("while the refund is open: %+v", out)
+		}
+	}
+}
+
 // othersFirst: a late payment cannot be accepted while another one waits, and can
 // once that is decided.
 func othersFirst(s *subject) {

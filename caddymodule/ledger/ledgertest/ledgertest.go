@@ -88,6 +88,7 @@ func merchantTests() []test {
 		{"decisions reach on", decisionsReachOn},
 		{"decisions are refused", decisionsAreRefused},
 		{"others are decided first", othersFirst},
+		{"an open refund is named", openRefundIsNamed},
 		{"held by app", heldByApp},
 		{"settings", settings},
 		{"settings of many", settingsOfMany},
