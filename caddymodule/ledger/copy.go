@@ -5,70 +5,82 @@ package ledger
 
 import (
 	"context"
-	"errors"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
-// ErrOccupied: an imported record's place is taken by another one: somebody has
-// used the ledger by itself.
-var ErrOccupied = errors.New("the ledger holds something of its own there")
+// MaxExport bounds a page of an export and a batch of an import, in records.
+const MaxExport = 500
 
-// Copyable is what a ledger implements beside Ledger whose records can be carried
-// over to another kind of ledger, and back (package ledgercopy).
-//
-// Every record has a position: microseconds since 1970, or one more than the last
-// position if that is greater. Orders, events and held items are each listed by
-// theirs, and a copy keeps them, so that all listings stay as they are.
-type Copyable interface {
-	// Export begins to read the ledger as it is now. It may keep the ledger's file
-	// from using freed pages again until it is closed.
-	Export(ctx context.Context) (Export, error)
-	// Import stores whole records, in one transaction: those it does not have, and
-	// later states of those it has, which hold all that the earlier one did. The same
-	// records again change nothing. ErrOccupied: a record's place is taken.
-	Import(ctx context.Context, b *Batch) error
-}
-
-// Export is a ledger as it was at one moment.
-type Export interface {
-	// Len is how many orders there are.
-	Len(ctx context.Context) (int, error)
-	// Orders are the orders after a position, by their positions, up to limit.
-	Orders(ctx context.Context, after uint64, limit int) ([]OrderRecord, error)
-	// Held are the held items after a position, decided ones too.
-	Held(ctx context.Context, after uint64, limit int) ([]HeldRecord, error)
-	// Settings are all of them. Some are private keys.
-	Settings(ctx context.Context) (map[string][]byte, error)
-	Close() error
-}
-
-// OrderRecord is all that is kept about an order, save held items.
-type OrderRecord struct {
+// Record is all that a ledger keeps about one order, but for its leases. It has a
+// lossless JSON form (recordjson.go).
+type Record struct {
+	// Position is the order's place in the listing, in microseconds since 1970 or
+	// just above. It is no smaller than CreatedAt in these units, and no two orders,
+	// events or held items of a ledger share one.
 	Position uint64
-	Order    trade.Order
-	Evidence []trade.Evidence // that has changed the order, in the order of arrival, with the raw messages
-	Events   []EventRecord    // in sequence
-	Tellings []Telling        // of events that the shop has accepted
+	Order    trade.Order // with its agenda, and Accepted as of the export
+	// Evidence is what has changed the order, in the order of arrival, with the raw
+	// messages as far as the ledger has kept them. Each names the order.
+	Evidence []trade.Evidence
+	Events   []RecordEvent // in sequence, from 1
+	// Tellings are those of accepted events, by sequence; how the next event fares
+	// is in the order's agenda.
+	Tellings []Telling
 }
 
-// EventRecord is an event with its place in the journal. Its id stays what it is in
-// every copy: shops tell by it what they know already.
-type EventRecord struct {
-	Position uint64
-	Event    trade.Event
-	Evidence int // which of the order's evidence caused it, counted from 1
+// RecordEvent is an event as a ledger keeps it. Its ID is the one that shops were
+// told, and stays with it in whichever ledger the record is.
+type RecordEvent struct {
+	trade.Event
+	Position uint64 // in the journal, as in Record
+	Evidence int    // which of the record's evidence caused it, from 1; 0: none
 }
 
-// HeldRecord is a held item with its place in the listing.
+// HeldRecord is a held item with its place in the listing, as in Record.
 type HeldRecord struct {
 	Position uint64
 	Held     trade.Held
 }
 
-// Batch is what Import stores at once.
+// NamedSetting is a setting with its name. Values hold private keys: they are for
+// ledgers, and for nobody's eyes.
+type NamedSetting struct {
+	Name  string
+	Value []byte
+}
+
+// Exporter gives out records as they are. Each page is of one moment. It fails as
+// Ledger does: ErrUnavailable, or the context's error.
+type Exporter interface {
+	// Export is up to limit orders (1 to MaxExport) with positions above after,
+	// ascending. Fewer than the limit are the last ones.
+	Export(ctx context.Context, after uint64, limit int) ([]Record, error)
+	// ExportHeld is Export for held items, decided or not.
+	ExportHeld(ctx context.Context, after uint64, limit int) ([]HeldRecord, error)
+	// ExportSettings is all settings, by name.
+	ExportSettings(ctx context.Context) ([]NamedSetting, error)
+}
+
+// Batch is what one transaction imports, up to MaxExport of each kind.
 type Batch struct {
-	Orders   []OrderRecord
+	Orders   []Record
 	Held     []HeldRecord
-	Settings map[string][]byte
+	Settings []NamedSetting
+}
+
+// Copyable is what a ledger implements beside Ledger whose records can be moved to
+// another one.
+type Copyable interface {
+	Exporter
+	// Frozen is the ledger as it is at this moment, until release is called, which
+	// has to be called before Close. The moment ends with ctx, too.
+	Frozen(ctx context.Context) (e Exporter, release func(), err error)
+	// CountOrders is how many orders there are now.
+	CountOrders(ctx context.Context) (int, error)
+	// Import stores records, in one transaction: those that the ledger does not have,
+	// and later states of those it has, which hold all that the earlier one did. Later
+	// records get greater positions. To import the same again changes nothing. Besides
+	// ErrUnavailable it fails with ErrPosition, and has then no effect.
+	Import(ctx context.Context, b Batch) error
 }

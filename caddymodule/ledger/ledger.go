@@ -24,6 +24,9 @@ var (
 	ErrUnavailable = errors.New("the ledger is unavailable")
 	// ErrCursor: the cursor given to a listing is not one it has handed out.
 	ErrCursor = errors.New("not a cursor of this listing")
+	// ErrPosition: an imported record is not where it can be. Another record has its
+	// position, or what is here is no earlier state of it.
+	ErrPosition = errors.New("the record's position in this ledger is taken")
 	// ErrChanged: what was to be replaced is no longer what it was.
 	ErrChanged = errors.New("somebody else has changed it meanwhile")
 )

@@ -17,30 +17,57 @@ type export struct {
 	marks overlay
 }
 
-// Export implements ledger.Copyable. While it is open, the file grows instead of
+// Frozen implements ledger.Copyable. Until it is released, the file grows instead of
 // using freed pages again, and a write that makes it grow far waits.
-func (l *Ledger) Export(ctx context.Context) (ledger.Export, error) {
+func (l *Ledger) Frozen(ctx context.Context) (ledger.Exporter, func(), error) {
 	if ctx.Err() != nil {
-		return nil, leaving(ctx)
+		return nil, nil, leaving(ctx)
 	}
 	marks := l.accepts.at()
 	tx, err := l.db.Begin(false)
 	if err != nil {
-		return nil, unavailable("reading", err)
+		return nil, nil, unavailable("reading", err)
 	}
-	return &export{view: &view{ledger: l, tx: tx}, marks: marks}, nil
+	x := &export{view: &view{ledger: l, tx: tx}, marks: marks}
+	return x, func() { _ = tx.Rollback() }, nil // of a read transaction: it cannot fail
 }
 
-// Close implements ledger.Export.
-func (x *export) Close() error { return x.view.tx.Rollback() }
-
-// Len implements ledger.Export.
-func (x *export) Len(context.Context) (int, error) {
-	return x.view.tx.Bucket(bucketOrders).Stats().KeyN, nil
+// exporting is one call upon the ledger as it is now.
+func exporting[T any](ctx context.Context, l *Ledger, call func(ledger.Exporter) (T, error)) (none T, err error) {
+	x, release, err := l.Frozen(ctx)
+	if err != nil {
+		return none, err
+	}
+	defer release()
+	return call(x)
 }
 
-// Orders implements ledger.Export.
-func (x *export) Orders(ctx context.Context, after uint64, limit int) (list []ledger.OrderRecord, err error) {
+// Export implements ledger.Exporter.
+func (l *Ledger) Export(ctx context.Context, after uint64, limit int) ([]ledger.Record, error) {
+	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.Record, error) { return x.Export(ctx, after, limit) })
+}
+
+// ExportHeld implements ledger.Exporter.
+func (l *Ledger) ExportHeld(ctx context.Context, after uint64, limit int) ([]ledger.HeldRecord, error) {
+	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.HeldRecord, error) { return x.ExportHeld(ctx, after, limit) })
+}
+
+// ExportSettings implements ledger.Exporter.
+func (l *Ledger) ExportSettings(ctx context.Context) ([]ledger.NamedSetting, error) {
+	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.NamedSetting, error) { return x.ExportSettings(ctx) })
+}
+
+// CountOrders implements ledger.Copyable.
+func (l *Ledger) CountOrders(ctx context.Context) (n int, err error) {
+	err = l.view(ctx, func(v *view) error {
+		n = v.tx.Bucket(bucketOrders).Stats().KeyN
+		return nil
+	})
+	return n, err
+}
+
+// Export implements ledger.Exporter.
+func (x *export) Export(ctx context.Context, after uint64, limit int) (list []ledger.Record, err error) {
 	for id := range x.view.allIDs(bucketOrders, after+1) {
 		if len(list) == limit {
 			break
@@ -61,7 +88,7 @@ func (x *export) Orders(ctx context.Context, after uint64, limit int) (list []le
 	return list, nil
 }
 
-func (x *export) record(r *orderRecord) (out ledger.OrderRecord, err error) {
+func (x *export) record(r *orderRecord) (out ledger.Record, err error) {
 	out.Position = r.id
 	if out.Evidence, err = x.evidence(r); err != nil {
 		return out, err
@@ -71,8 +98,8 @@ func (x *export) record(r *orderRecord) (out ledger.OrderRecord, err error) {
 		if events[i], err = x.view.event(id); err != nil {
 			return out, err
 		}
-		out.Events = append(out.Events, ledger.EventRecord{
-			Position: id, Event: x.view.public(&events[i], r.OutTradeNo), Evidence: events[i].evidence,
+		out.Events = append(out.Events, ledger.RecordEvent{
+			Event: x.view.public(&events[i], r.OutTradeNo), Position: id, Evidence: events[i].evidence,
 		})
 	}
 	for _, t := range tellings(&r.Order, events, x.marks.of(r.Key())) {
@@ -96,8 +123,8 @@ func (x *export) evidence(r *orderRecord) (list []trade.Evidence, err error) {
 	return list, nil
 }
 
-// Held implements ledger.Export.
-func (x *export) Held(ctx context.Context, after uint64, limit int) (list []ledger.HeldRecord, err error) {
+// ExportHeld implements ledger.Exporter.
+func (x *export) ExportHeld(ctx context.Context, after uint64, limit int) (list []ledger.HeldRecord, err error) {
 	for id := range x.view.allIDs(bucketHeld, after+1) {
 		if len(list) == limit {
 			break
@@ -114,11 +141,10 @@ func (x *export) Held(ctx context.Context, after uint64, limit int) (list []ledg
 	return list, nil
 }
 
-// Settings implements ledger.Export.
-func (x *export) Settings(context.Context) (map[string][]byte, error) {
-	all := make(map[string][]byte)
-	err := x.view.tx.Bucket(bucketSettings).ForEach(func(name, value []byte) error {
-		all[string(name)] = bytes.Clone(value)
+// ExportSettings implements ledger.Exporter.
+func (x *export) ExportSettings(context.Context) (all []ledger.NamedSetting, err error) {
+	err = x.view.tx.Bucket(bucketSettings).ForEach(func(name, value []byte) error {
+		all = append(all, ledger.NamedSetting{Name: string(name), Value: bytes.Clone(value)})
 		return nil
 	})
 	return all, err

@@ -13,8 +13,8 @@ import (
 )
 
 // Import implements ledger.Copyable.
-func (l *Ledger) Import(ctx context.Context, b *ledger.Batch) error {
-	return l.submit(ctx, func(g *group) error { return g.take(b) })
+func (l *Ledger) Import(ctx context.Context, b ledger.Batch) error {
+	return l.submit(ctx, func(g *group) error { return g.take(&b) })
 }
 
 // take stages a batch. A record that does not fit is found before anything is
@@ -30,8 +30,8 @@ func (g *group) take(b *ledger.Batch) error {
 			return err
 		}
 	}
-	for name, value := range b.Settings {
-		if err := checkSetting(name, value); err != nil {
+	for _, set := range b.Settings {
+		if err := checkSetting(set.Name, set.Value); err != nil {
 			return err
 		}
 	}
@@ -45,17 +45,17 @@ func (g *group) take(b *ledger.Batch) error {
 			return err
 		}
 	}
-	for name, value := range b.Settings {
+	for _, set := range b.Settings {
 		if g.settings == nil {
 			g.settings = make(map[string][]byte)
 		}
-		g.settings[name] = value
+		g.settings[set.Name] = set.Value
 	}
 	return nil
 }
 
 // fits reports whether an order's record is new, or a later state of the one here.
-func (g *group) fits(r *ledger.OrderRecord) error {
+func (g *group) fits(r *ledger.Record) error {
 	if err := checkKey(r.Order.Key()); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (g *group) fits(r *ledger.OrderRecord) error {
 	last := r.Position
 	for i := range r.Events {
 		ev := &r.Events[i]
-		if ev.Position <= last || ev.Event.Sequence != i+1 || len(ev.Event.ID) > maxAlias {
+		if ev.Position <= last || ev.Sequence != i+1 || len(ev.ID) > maxAlias {
 			return fmt.Errorf("the events of order %q are not in sequence", r.Order.OutTradeNo)
 		}
 		last = ev.Position
@@ -80,12 +80,12 @@ func (g *group) fits(r *ledger.OrderRecord) error {
 		}
 	}
 	if occupied {
-		return fmt.Errorf("%w: order %q", ledger.ErrOccupied, r.Order.OutTradeNo)
+		return fmt.Errorf("%w: order %q", ledger.ErrPosition, r.Order.OutTradeNo)
 	}
 	return nil
 }
 
-func (g *group) takeOrder(r *ledger.OrderRecord) error {
+func (g *group) takeOrder(r *ledger.Record) error {
 	e, err := g.entry(r.Order.Key())
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (g *group) takeOrder(r *ledger.OrderRecord) error {
 }
 
 // takeEvents stages the events that the order does not have yet.
-func (g *group) takeEvents(e *entry, r *ledger.OrderRecord, how map[int]telling) {
+func (g *group) takeEvents(e *entry, r *ledger.Record, how map[int]telling) {
 	e.events = slices.Clip(e.events)
 	for i := len(e.events); i < len(r.Events); i++ {
 		in := &r.Events[i]
@@ -144,7 +144,7 @@ func (g *group) fitsHeld(r *ledger.HeldRecord) error {
 		return err
 	}
 	if h == nil && g.tx.Bucket(bucketHeld).Get(idKey(r.Position)) != nil || h != nil && h.id != r.Position {
-		return fmt.Errorf("%w: the held item %s", ledger.ErrOccupied, r.Held.ID)
+		return fmt.Errorf("%w: the held item %s", ledger.ErrPosition, r.Held.ID)
 	}
 	return nil
 }

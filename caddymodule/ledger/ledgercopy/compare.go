@@ -54,10 +54,10 @@ func first[T any](list []T, k *kind[T]) string {
 	return k.name(&list[0])
 }
 
-var orderKind = &kind[ledger.OrderRecord]{
-	position: func(r *ledger.OrderRecord) uint64 { return r.Position },
-	name:     func(r *ledger.OrderRecord) string { return "order " + r.Order.OutTradeNo + " of app " + r.Order.AppID },
-	equal:    func(want, have *ledger.OrderRecord) bool { return same(want, have) },
+var orderKind = &kind[ledger.Record]{
+	position: func(r *ledger.Record) uint64 { return r.Position },
+	name:     func(r *ledger.Record) string { return "order " + r.Order.OutTradeNo + " of app " + r.Order.AppID },
+	equal:    func(want, have *ledger.Record) bool { return same(want, have) },
 	earlier:  earlierOrder,
 }
 
@@ -74,7 +74,7 @@ var heldKind = &kind[ledger.HeldRecord]{
 
 // earlierOrder reports whether all that have holds is in want, too: statements and
 // events only ever come behind those that there are.
-func earlierOrder(have, want *ledger.OrderRecord) bool {
+func earlierOrder(have, want *ledger.Record) bool {
 	if len(have.Evidence) > len(want.Evidence) || len(have.Events) > len(want.Events) ||
 		have.Order.Accepted > want.Order.Accepted || have.Order.UpdatedAt.After(want.Order.UpdatedAt) || have.Order.Key() != want.Order.Key() {
 		return false

@@ -38,16 +38,16 @@ type Step struct {
 
 // Copy makes the target hold what the source holds, and then reads all of both again
 // and compares. It returns what the target holds. progress is called after each page.
-func Copy(ctx context.Context, from, to ledger.Copyable, progress func(Step)) (report Report, err error) {
-	source, err := from.Export(ctx)
+func Copy(ctx context.Context, from, to ledger.Copyable, progress func(Step)) (Report, error) {
+	total, err := from.CountOrders(ctx)
 	if err != nil {
 		return Report{}, fmt.Errorf("reading the source: %w", err)
 	}
-	defer func() { err = errors.Join(err, source.Close()) }()
-	total, err := source.Len(ctx)
+	source, release, err := from.Frozen(ctx)
 	if err != nil {
 		return Report{}, fmt.Errorf("reading the source: %w", err)
 	}
+	defer release()
 	c := &pass{source: source, target: to, progress: progress, step: Step{Total: total}}
 	if err := c.run(ctx); err != nil {
 		return Report{}, err
@@ -62,7 +62,7 @@ func Copy(ctx context.Context, from, to ledger.Copyable, progress func(Step)) (r
 
 // pass is one reading of both.
 type pass struct {
-	source   ledger.Export
+	source   ledger.Exporter
 	target   ledger.Copyable
 	progress func(Step)
 	step     Step
@@ -88,37 +88,21 @@ func (p *pass) store(ctx context.Context, b *ledger.Batch, what string) error {
 		return fmt.Errorf("%w: %s", ErrDiffers, what)
 	}
 	p.report.Stored += len(b.Orders)
-	if err := p.target.Import(ctx, b); err != nil {
+	if err := p.target.Import(ctx, *b); err != nil {
 		return fmt.Errorf("storing: %w", err)
-	}
-	return nil
-}
-
-// here reads of the target what a page of the source may be compared with.
-func (p *pass) here(ctx context.Context, read func(ledger.Export) error) (err error) {
-	x, err := p.target.Export(ctx)
-	if err == nil {
-		err = errors.Join(read(x), x.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("reading the target: %w", err)
 	}
 	return nil
 }
 
 func (p *pass) orders(ctx context.Context) error {
 	for after, more := uint64(0), true; more; {
-		page, err := p.source.Orders(ctx, after, pageSize)
+		page, err := p.source.Export(ctx, after, pageSize)
 		if err != nil {
 			return fmt.Errorf("reading the source: %w", err)
 		}
-		var have []ledger.OrderRecord
-		err = p.here(ctx, func(x ledger.Export) (err error) {
-			have, err = x.Orders(ctx, after, len(page)+1)
-			return err
-		})
+		have, err := p.target.Export(ctx, after, len(page)+1)
 		if err != nil {
-			return err
+			return fmt.Errorf("reading the target: %w", err)
 		}
 		more = len(page) == pageSize
 		batch, err := compare(page, have, more, orderKind)
@@ -140,17 +124,13 @@ func (p *pass) orders(ctx context.Context) error {
 
 func (p *pass) held(ctx context.Context) error {
 	for after, more := uint64(0), true; more; {
-		page, err := p.source.Held(ctx, after, pageSize)
+		page, err := p.source.ExportHeld(ctx, after, pageSize)
 		if err != nil {
 			return fmt.Errorf("reading the source: %w", err)
 		}
-		var have []ledger.HeldRecord
-		err = p.here(ctx, func(x ledger.Export) (err error) {
-			have, err = x.Held(ctx, after, len(page)+1)
-			return err
-		})
+		have, err := p.target.ExportHeld(ctx, after, len(page)+1)
 		if err != nil {
-			return err
+			return fmt.Errorf("reading the target: %w", err)
 		}
 		more = len(page) == pageSize
 		batch, err := compare(page, have, more, heldKind)
@@ -169,30 +149,28 @@ func (p *pass) held(ctx context.Context) error {
 }
 
 func (p *pass) settings(ctx context.Context) error {
-	want, err := p.source.Settings(ctx)
+	want, err := p.source.ExportSettings(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the source: %w", err)
 	}
-	var have map[string][]byte
-	err = p.here(ctx, func(x ledger.Export) (err error) {
-		have, err = x.Settings(ctx)
-		return err
-	})
+	have, err := p.target.ExportSettings(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("reading the target: %w", err)
 	}
-	missing := make(map[string][]byte)
-	what := ""
-	for name, value := range want {
-		if was, ok := have[name]; !ok || string(was) != string(value) {
-			missing[name], what = value, "the setting "+name
-		}
+	values := make(map[string]string, len(have))
+	for _, set := range have {
+		values[set.Name] = string(set.Value)
 	}
-	for name := range have {
-		if _, ok := want[name]; !ok {
-			return fmt.Errorf("%w: the setting %s", ErrUsed, name)
+	var missing []ledger.NamedSetting
+	for _, set := range want {
+		if value, ok := values[set.Name]; !ok || value != string(set.Value) {
+			missing = append(missing, set)
 		}
+		delete(values, set.Name)
+	}
+	for name := range values {
+		return fmt.Errorf("%w: the setting %s", ErrUsed, name)
 	}
 	p.report.Settings = len(want)
-	return p.store(ctx, &ledger.Batch{Settings: missing}, what)
+	return p.store(ctx, &ledger.Batch{Settings: missing}, "a setting")
 }

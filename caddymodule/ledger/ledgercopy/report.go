@@ -21,7 +21,7 @@ type Report struct {
 	Refunded trade.Amount `json:"-"`
 }
 
-func (r *Report) addOrders(page []ledger.OrderRecord) {
+func (r *Report) addOrders(page []ledger.Record) {
 	r.Orders += len(page)
 	for i := range page {
 		o := &page[i].Order

@@ -5,7 +5,6 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,26 +17,55 @@ type export struct {
 	tx     pgx.Tx
 }
 
-// Export implements ledger.Copyable. While it is open, the database cannot tidy up
-// what is changed meanwhile.
-func (l *Ledger) Export(ctx context.Context) (ledger.Export, error) {
+// Frozen implements ledger.Copyable. Until it is released, the database cannot tidy
+// up what is changed meanwhile.
+func (l *Ledger) Frozen(ctx context.Context) (ledger.Exporter, func(), error) {
 	l.settleMarks(ctx)
 	if err := l.usable(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	tx, err := l.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
-		return nil, failed(ctx, "beginning to read", err)
+		return nil, nil, failed(ctx, "beginning to read", err)
 	}
+	release := func() { _ = tx.Rollback(context.Background()) } // nothing was written
 	// it may stand idle while the other side writes
 	if _, err := tx.Exec(ctx, sqlSettings, "0", "0", "0"); err != nil {
-		return nil, failed(ctx, "beginning to read", err)
+		release()
+		return nil, nil, failed(ctx, "beginning to read", err)
 	}
-	return &export{ledger: l, tx: tx}, nil
+	return &export{ledger: l, tx: tx}, release, nil
 }
 
-// Close implements ledger.Export.
-func (x *export) Close() error { return x.tx.Rollback(context.Background()) }
+// exporting is one call upon the ledger as it is now.
+func exporting[T any](ctx context.Context, l *Ledger, call func(ledger.Exporter) (T, error)) (none T, err error) {
+	x, release, err := l.Frozen(ctx)
+	if err != nil {
+		return none, err
+	}
+	defer release()
+	return call(x)
+}
+
+// Export implements ledger.Exporter.
+func (l *Ledger) Export(ctx context.Context, after uint64, limit int) ([]ledger.Record, error) {
+	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.Record, error) { return x.Export(ctx, after, limit) })
+}
+
+// ExportHeld implements ledger.Exporter.
+func (l *Ledger) ExportHeld(ctx context.Context, after uint64, limit int) ([]ledger.HeldRecord, error) {
+	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.HeldRecord, error) { return x.ExportHeld(ctx, after, limit) })
+}
+
+// ExportSettings implements ledger.Exporter.
+func (l *Ledger) ExportSettings(ctx context.Context) ([]ledger.NamedSetting, error) {
+	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.NamedSetting, error) { return x.ExportSettings(ctx) })
+}
+
+// CountOrders implements ledger.Copyable.
+func (l *Ledger) CountOrders(ctx context.Context) (int, error) {
+	return row(ctx, l, "counting", pgx.RowTo[int], sqlCountOrders)
+}
 
 // exported asks within the transaction.
 func exported[T any](ctx context.Context, x *export, scan pgx.RowToFunc[T], constant string, args ...any) ([]T, error) {
@@ -52,25 +80,16 @@ func exported[T any](ctx context.Context, x *export, scan pgx.RowToFunc[T], cons
 	return list, nil
 }
 
-// Len implements ledger.Export.
-func (x *export) Len(ctx context.Context) (int, error) {
-	list, err := exported(ctx, x, pgx.RowTo[int], sqlExportLen)
-	if err != nil {
-		return 0, err
-	}
-	return list[0], nil
-}
-
-// Orders implements ledger.Export.
-func (x *export) Orders(ctx context.Context, after uint64, limit int) ([]ledger.OrderRecord, error) {
+// Export implements ledger.Exporter.
+func (x *export) Export(ctx context.Context, after uint64, limit int) ([]ledger.Record, error) {
 	orders, err := exported(ctx, x, scanWhole, sqlExportOrders, int64(after), limit)
 	if err != nil {
 		return nil, err
 	}
-	list, byID, ids := make([]ledger.OrderRecord, len(orders)), make(map[int64]*ledger.OrderRecord, len(orders)), make([]int64, len(orders))
+	list, byID, ids := make([]ledger.Record, len(orders)), make(map[int64]*ledger.Record, len(orders)), make([]int64, len(orders))
 	for i := range orders {
 		r := &orders[i]
-		list[i] = ledger.OrderRecord{Position: uint64(r.position), Order: r.Order}
+		list[i] = ledger.Record{Position: uint64(r.position), Order: r.Order}
 		for _, t := range r.tellings {
 			if !t.AcceptedAt.IsZero() {
 				list[i].Tellings = append(list[i].Tellings, t)
@@ -88,7 +107,7 @@ func (x *export) Orders(ctx context.Context, after uint64, limit int) ([]ledger.
 }
 
 // addEvidence adds each row to its order's record.
-func addEvidence(to map[int64]*ledger.OrderRecord) pgx.RowToFunc[struct{}] {
+func addEvidence(to map[int64]*ledger.Record) pgx.RowToFunc[struct{}] {
 	return func(row pgx.CollectableRow) (none struct{}, err error) {
 		var order int64
 		var factsJSON, raw []byte
@@ -105,7 +124,7 @@ func addEvidence(to map[int64]*ledger.OrderRecord) pgx.RowToFunc[struct{}] {
 }
 
 // addEvent adds each row to its order's record.
-func (x *export) addEvent(to map[int64]*ledger.OrderRecord) pgx.RowToFunc[struct{}] {
+func (x *export) addEvent(to map[int64]*ledger.Record) pgx.RowToFunc[struct{}] {
 	return func(row pgx.CollectableRow) (none struct{}, err error) {
 		var order, position int64
 		var evidence int
@@ -115,7 +134,7 @@ func (x *export) addEvent(to map[int64]*ledger.OrderRecord) pgx.RowToFunc[struct
 		}
 		r := to[order]
 		x.ledger.name(&e, order, r.Order.OutTradeNo)
-		r.Events = append(r.Events, ledger.EventRecord{Position: uint64(position), Event: e, Evidence: evidence})
+		r.Events = append(r.Events, ledger.RecordEvent{Event: e, Position: uint64(position), Evidence: evidence})
 		return none, nil
 	}
 }
@@ -133,27 +152,21 @@ func scanWhole(row pgx.CollectableRow) (orderRecord, error) {
 	return r, err
 }
 
-// Held implements ledger.Export.
-func (x *export) Held(ctx context.Context, after uint64, limit int) ([]ledger.HeldRecord, error) {
+// ExportHeld implements ledger.Exporter.
+func (x *export) ExportHeld(ctx context.Context, after uint64, limit int) ([]ledger.HeldRecord, error) {
 	return exported(ctx, x, func(row pgx.CollectableRow) (ledger.HeldRecord, error) {
 		h, err := scanHeld(row)
 		return ledger.HeldRecord{Position: uint64(h.position), Held: h.Held}, err
 	}, sqlHeld, int64(after), limit)
 }
 
-// Settings implements ledger.Export.
-func (x *export) Settings(ctx context.Context) (map[string][]byte, error) {
-	all := make(map[string][]byte)
-	_, err := exported(ctx, x, func(row pgx.CollectableRow) (none struct{}, err error) {
-		var name string
-		var value []byte
-		if err := row.Scan(&name, &value); err != nil {
-			return none, fmt.Errorf("a setting: %w", err)
-		}
-		all[uncolumn(name)] = value
-		return none, nil
+// ExportSettings implements ledger.Exporter.
+func (x *export) ExportSettings(ctx context.Context) ([]ledger.NamedSetting, error) {
+	return exported(ctx, x, func(row pgx.CollectableRow) (set ledger.NamedSetting, err error) {
+		err = row.Scan(&set.Name, &set.Value)
+		set.Name = uncolumn(set.Name)
+		return set, err
 	}, sqlExportSettings)
-	return all, err
 }
 
 var _ ledger.Copyable = (*Ledger)(nil)

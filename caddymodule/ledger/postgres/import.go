@@ -21,7 +21,7 @@ import (
 const importTimeout = time.Minute
 
 // Import implements ledger.Copyable.
-func (l *Ledger) Import(ctx context.Context, b *ledger.Batch) error {
+func (l *Ledger) Import(ctx context.Context, b ledger.Batch) error {
 	if err := l.usable(ctx); err != nil {
 		return err
 	}
@@ -38,12 +38,12 @@ func (l *Ledger) Import(ctx context.Context, b *ledger.Batch) error {
 	}
 	t := &taking{group: newGroup(l, conn, 0)}
 	defer t.end(call)
-	err = t.take(call, b)
+	err = t.take(call, &b)
 	switch {
-	case errors.Is(err, ledger.ErrOccupied):
+	case errors.Is(err, ledger.ErrPosition):
 		return err
 	case isRefused(err) && constraint(err) != "":
-		return fmt.Errorf("%w (%s)", ledger.ErrOccupied, constraint(err))
+		return fmt.Errorf("%w (%s)", ledger.ErrPosition, constraint(err))
 	case err != nil:
 		return failed(ctx, "importing", err)
 	}
@@ -99,7 +99,7 @@ func (t *taking) take(ctx context.Context, b *ledger.Batch) error {
 }
 
 // begin locks the orders that are there, and takes numbers for those that may be new.
-func (t *taking) begin(ctx context.Context, records []ledger.OrderRecord) error {
+func (t *taking) begin(ctx context.Context, records []ledger.Record) error {
 	var apps, numbers []string
 	for i := range records {
 		k := records[i].Order.Key()
@@ -124,7 +124,7 @@ func (t *taking) begin(ctx context.Context, records []ledger.OrderRecord) error 
 }
 
 // order stages a record that is new, or a later state of the one here.
-func (t *taking) order(r *ledger.OrderRecord) error {
+func (t *taking) order(r *ledger.Record) error {
 	e := t.entry(r.Order.Key())
 	if e.id == 0 {
 		if err := t.create(e, r.Order.CreatedAt); err != nil {
@@ -133,7 +133,7 @@ func (t *taking) order(r *ledger.OrderRecord) error {
 		t.made, t.positions[e.id] = append(t.made, e), int64(r.Position)
 	} else {
 		if e.position != int64(r.Position) || e.evidences > len(r.Evidence) || e.Sequence > len(r.Events) || e.Accepted > r.Order.Accepted {
-			return fmt.Errorf("%w: order %q", ledger.ErrOccupied, r.Order.OutTradeNo)
+			return fmt.Errorf("%w: order %q", ledger.ErrPosition, r.Order.OutTradeNo)
 		}
 		t.changed = append(t.changed, e)
 	}
@@ -147,11 +147,11 @@ func (t *taking) order(r *ledger.OrderRecord) error {
 	}
 	for i := range r.Events {
 		in := &r.Events[i]
-		if in.Event.Sequence != i+1 {
+		if in.Sequence != i+1 {
 			return fmt.Errorf("the events of order %q are not in sequence", r.Order.OutTradeNo)
 		}
-		if in.Event.Type == trade.EventPaid {
-			e.paidSequence = in.Event.Sequence
+		if in.Type == trade.EventPaid {
+			e.paidSequence = in.Sequence
 		}
 		if i < from {
 			continue
@@ -205,17 +205,18 @@ func (t *taking) queueHeld(b *pgx.Batch, records []ledger.HeldRecord) {
 	t.queue(b, sqlImportHeld, append(heldArgs(list), positions)...)
 }
 
-func (t *taking) queueSettings(b *pgx.Batch, settings map[string][]byte) {
+func (t *taking) queueSettings(b *pgx.Batch, settings []ledger.NamedSetting) {
 	if len(settings) == 0 {
 		return
 	}
 	var names []string
 	var values [][]byte
-	for name, value := range settings {
+	for _, set := range settings {
+		value := set.Value
 		if value == nil {
 			value = []byte{}
 		}
-		names, values = append(names, column(name)), append(values, value)
+		names, values = append(names, column(set.Name)), append(values, value)
 	}
 	t.queue(b, sqlImportSettings, names, values)
 }

@@ -6,14 +6,14 @@ package postgres
 // What carries records over to another ledger, and from one. Imported records bring
 // their positions along; the clock goes on above them.
 const (
-	sqlExportLen    = `SELECT count(*)::integer FROM {}.orders`
+	sqlCountOrders  = `SELECT count(*)::integer FROM {}.orders`
 	sqlExportOrders = `SELECT ` + orderColumns + `, o.tellings, o.position FROM {}.orders o
 		WHERE o.position > $1 ORDER BY o.position LIMIT $2`
 	sqlExportEvidence = `SELECT v.order_id, v.facts, v.raw, v.content_type FROM {}.evidence v
 		WHERE v.order_id = ANY($1) ORDER BY v.order_id, v.number`
 	sqlExportEvents = `SELECT e.order_id, e.position, e.evidence, ` + eventColumns + ` FROM {}.events e
 		WHERE e.order_id = ANY($1) ORDER BY e.order_id, e.sequence`
-	sqlExportSettings = `SELECT name, value FROM {}.settings`
+	sqlExportSettings = `SELECT name, value FROM {}.settings ORDER BY name`
 
 	sqlImportLock  = `SELECT ` + orderColumns + `, o.tellings, o.position` + byKey + ` ORDER BY o.app_id, o.out_trade_no FOR UPDATE OF o`
 	sqlImportClock = `UPDATE {}.clock SET last = greatest(last, $1)`
