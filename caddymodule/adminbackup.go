@@ -45,6 +45,9 @@ func serveBackup(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(s.Size(), 10))
 	w.Header().Set("Cache-Control", "no-store")
+	if file, ok := api.Ledger.(interface{ Path() string }); ok {
+		w.Header().Set("Alipay-Ledger", file.Path())
+	}
 	n, err := s.WriteTo(&untilStalled{w, http.NewResponseController(w)})
 	log := api.Logger.With(zap.Int64("bytes", n))
 	if err != nil {

@@ -4,8 +4,10 @@
 package ledgercopy
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
@@ -91,6 +93,9 @@ func same[T any](a, b *T) bool { return equal(reflect.ValueOf(a).Elem(), reflect
 func equal(a, b reflect.Value) bool {
 	switch a.Kind() {
 	case reflect.Slice:
+		if a.Type().Elem().Kind() == reflect.Uint8 {
+			return bytes.Equal(a.Bytes(), b.Bytes())
+		}
 		if a.Len() != b.Len() {
 			return false
 		}
@@ -101,8 +106,8 @@ func equal(a, b reflect.Value) bool {
 		}
 		return true
 	case reflect.Struct:
-		if equals := a.MethodByName("Equal"); equals.IsValid() && equals.Type().NumIn() == 1 && equals.Type().In(0) == b.Type() {
-			return equals.Call([]reflect.Value{b})[0].Bool() // of times, above all
+		if t, ok := a.Addr().Interface().(*time.Time); ok {
+			return t.Equal(*b.Addr().Interface().(*time.Time))
 		}
 		for i := range a.NumField() {
 			if !equal(a.Field(i), b.Field(i)) {
@@ -111,5 +116,5 @@ func equal(a, b reflect.Value) bool {
 		}
 		return true
 	}
-	return reflect.DeepEqual(a.Interface(), b.Interface())
+	return a.Equal(b)
 }

@@ -101,7 +101,8 @@ func checkSchema(name string) error {
 	return nil
 }
 
-func (c *Config) check() error {
+// Check reports the first option that is out of bounds.
+func (c *Config) Check() error {
 	switch {
 	case c.StatementTimeout < 100*time.Millisecond || c.StatementTimeout > 10*time.Minute:
 		return fmt.Errorf("statement_timeout is %s, and has to be from 100ms to 10m", c.StatementTimeout)

@@ -29,8 +29,7 @@ func (l *Ledger) Frozen(ctx context.Context) (ledger.Exporter, func(), error) {
 		return nil, nil, failed(ctx, "beginning to read", err)
 	}
 	release := func() { _ = tx.Rollback(context.Background()) } // nothing was written
-	// it may stand idle while the other side writes
-	if _, err := tx.Exec(ctx, sqlSettings, "0", "0", "0"); err != nil {
+	if _, err := tx.Exec(ctx, sqlExporting); err != nil {
 		release()
 		return nil, nil, failed(ctx, "beginning to read", err)
 	}

@@ -146,7 +146,7 @@ func (m *Module) config() (*Config, error) {
 		c.LockTimeout = time.Duration(m.LockTimeout)
 	}
 	c.AsyncCommit = m.AsynchronousCommit
-	return c, c.check()
+	return c, c.Check()
 }
 
 // Ledger implements ledger.Provider.

@@ -6,6 +6,10 @@ package postgres
 // What carries records over to another ledger, and from one. Imported records bring
 // their positions along; the clock goes on above them.
 const (
+	// The transaction may stand idle while the other side writes. Tables that were
+	// filled a moment ago have no statistics yet, and would be read whole for each page.
+	sqlExporting = `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
+		set_config('enable_seqscan', 'off', true)`
 	sqlCountOrders  = `SELECT count(*)::integer FROM {}.orders`
 	sqlExportOrders = `SELECT ` + orderColumns + `, o.tellings, o.position FROM {}.orders o
 		WHERE o.position > $1 ORDER BY o.position LIMIT $2`
