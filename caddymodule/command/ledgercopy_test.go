@@ -110,7 +110,8 @@ func TestLedgerCopyIsKilled(t *testing.T) {
 	_ = cmd.Wait() // it was killed
 	before := stored()
 	c := parsed[copied](t, piped(t, dir, "C", "ledger", "copy", "alipay.db", dsn))
-	if before == 0 || before == orders || c.Orders != orders || c.Stored != orders-before {
+	// what the dead process had sent last may have been stored after its end
+	if before == 0 || before == orders || c.Orders != orders || c.Stored == 0 || c.Stored > orders-before {
 		t.Errorf("%d were stored before, then %+v", before, c)
 	}
 }
