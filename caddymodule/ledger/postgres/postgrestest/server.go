@@ -46,8 +46,12 @@ type Server struct {
 	made    atomic.Int64 // databases
 }
 
-// binaries is the folder of the newest PostgreSQL.
+// binaries is the folder that the environment variable POSTGRES_BIN names, or else
+// that of the newest PostgreSQL.
 func binaries() (string, error) {
+	if dir := os.Getenv("POSTGRES_BIN"); dir != "" {
+		return dir, nil
+	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	slices.SortFunc(found, func(a, b string) int { return version(a) - version(b) })
 	if len(found) > 0 {
@@ -103,7 +107,7 @@ func Start(t testing.TB, options ...string) *Server {
 // with -- and are initdb's. Remove it in the end.
 func New(options ...string) (*Server, error) {
 	var settings []string
-	initdb := []string{"-U", User, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"}
+	initdb := []string{"-U", User, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"}
 	for _, o := range options {
 		if strings.HasPrefix(o, "--") {
 			initdb = append(initdb, o)
