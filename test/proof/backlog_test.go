@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/bolt"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -29,7 +29,7 @@ func TestBacklog(t *testing.T) {
 		takes time.Duration // the shop's own work on one delivery, of which it does 8 at a time
 	}{{"at once", 0}, {"8 at a time, 5 ms each", 5 * time.Millisecond}}
 	for i, s := range shops {
-		w.ledger = w.path(fmt.Sprint(i, ".db"))
+		w.ledger = boltFile(w.path(fmt.Sprint(i, ".db")))
 		prefix := fmt.Sprintf("B%d_", i)
 		w.owe(prefix, count)
 		d := &drain{world: w, prefix: prefix, count: count}
@@ -47,10 +47,7 @@ func TestBacklog(t *testing.T) {
 // that ended during an outage leaves it.
 func (w *world) owe(prefix string, count int) {
 	w.t.Helper()
-	l, err := bolt.Open(w.ledger, bolt.Options{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	l := w.ledger.open(w.t)
 	at := time.Now().Add(-time.Hour)
 	var next atomic.Int64
 	var writers sync.WaitGroup
@@ -75,7 +72,7 @@ func (w *world) owe(prefix string, count int) {
 	}
 }
 
-func (w *world) oweOne(l *bolt.Ledger, no string, at time.Time) error {
+func (w *world) oweOne(l ledger.Ledger, no string, at time.Time) error {
 	k := trade.Key{AppID: w.gateway.AppID, OutTradeNo: no}
 	_, err := l.Attempt(w.t.Context(), k, trade.Attempt{Total: 8888, PublicURL: w.url, Channel: "page", At: at, ExpiresAt: at.Add(time.Hour)})
 	if err != nil {

@@ -107,7 +107,7 @@ func TestWrongZone(t *testing.T) {
 	rounds := map[string][]result{}
 	zones := []string{"Asia/Shanghai", "UTC", "Pacific/Kiritimati", "America/St_Johns", "Etc/GMT+12", "No/Where"}
 	for i, zone := range zones {
-		w.ledger = w.path(fmt.Sprint(i, ".db"))
+		w.ledger = boltFile(w.path(fmt.Sprint(i, ".db")))
 		w.start(program, "TZ="+zone)
 		rounds[zone] = w.settle(w.orders(fmt.Sprint("Z", i)))
 		w.kill()

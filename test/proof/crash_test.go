@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/postgres/postgrestest"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/sandboxtest"
 )
@@ -30,12 +31,21 @@ const lost = "666.01" // the notice never comes: the payment is learnt by asking
 // and returns ask. What was acknowledged is in the ledger, and what was paid is
 // told, at least once and under one id.
 func TestCrash(t *testing.T) {
-	kills := fewer(number(t, "PROOF_KILLS", 50), 10)
-	seed := number(t, "PROOF_SEED", uint64(time.Now().UnixNano()))
-	t.Logf("PROOF_SEED=%d PROOF_KILLS=%d", seed, kills)
-	w := newWorld(t)
+	t.Run("bolt", func(t *testing.T) { crash(newWorld(t), 50) })
+	// once in a while the database server dies with it
+	t.Run("postgres", func(t *testing.T) {
+		w := newWorld(t)
+		w.inDatabase(postgrestest.Start(t))
+		crash(w, 15)
+	})
+}
+
+func crash(w *world, kills uint64) {
+	kills = fewer(number(w.t, "PROOF_KILLS", kills), 10)
+	seed := number(w.t, "PROOF_SEED", uint64(time.Now().UnixNano()))
+	w.t.Logf("PROOF_SEED=%d PROOF_KILLS=%d", seed, kills)
 	if err := w.gateway.SetFaults(sandbox.Faults{Switches: sandbox.Switches{NotifyFinished: true, NotifyRefund: true, MagicAmounts: true}}); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	first, refused := 0, 0
 	w.shop.setRefuse(func(d *delivery) bool { // the lock is held; one event in eight is refused once
@@ -50,14 +60,14 @@ func TestCrash(t *testing.T) {
 	})
 	s := &stream{world: w, audit: newAuditor(w), seed: seed, paid: map[string][]string{}, checked: map[string]bool{}}
 	rng := rand.New(rand.NewPCG(seed, 0))
-	must(program())(t)
+	must(program())(w.t)
 	s.begin()
 	began := time.Now()
 	for k := range kills {
 		w.start(program)
 		w.again()
 		<-time.After(time.Duration(rng.Int64N(int64(400 * time.Millisecond)))) // the random moment
-		w.kill()
+		w.perish(k%5 == 4)
 		s.check(k%100 == 99)
 	}
 	took := time.Since(began)
@@ -67,6 +77,16 @@ func TestCrash(t *testing.T) {
 	w.kill()
 	s.check(true)
 	s.report(kills, took, refused)
+}
+
+// perish kills the program, after the server of its database if there is one and
+// withServer says so.
+func (w *world) perish(withServer bool) {
+	w.t.Helper()
+	if d, ok := w.ledger.(*database); ok && withServer {
+		defer d.crash(w.t)()
+	}
+	w.kill()
 }
 
 // stream is buyers who never stop.
@@ -238,7 +258,7 @@ func (s *stream) report(kills uint64, took time.Duration, refused int) {
 		s.t.Errorf("the shop was told of %d orders, %d were paid", n, len(s.paid))
 	}
 	s.t.Logf("killed %d times in %s: %d orders paid; %d notices acknowledged, all of them in the ledger after each kill, and %d sent in vain; "+
-		"%d returns; %d events told, each under one id, without a gap and in sequence, %d of them again (%d were refused once); the file clean each time",
+		"%d returns; %d events told, each under one id, without a gap and in sequence, %d of them again (%d were refused once); the ledger sound each time",
 		kills, took.Round(time.Second), len(s.paid), len(s.notices.acknowledged()), s.notices.failures, s.returns.Load(), told, again, refused)
 	if uint64(len(s.paid)) < kills {
 		s.t.Error("fewer orders than kills: this test has shown little")

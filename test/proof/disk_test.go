@@ -147,7 +147,7 @@ func (q *queue) wantOnDisk(a *auditor) {
 func TestFullDisk(t *testing.T) {
 	q := &queue{world: newWorld(t)}
 	disk := mounted(t, "-t", "tmpfs", "-o", "size=2m", "tmpfs")
-	q.ledger = filepath.Join(disk, "alipay.db")
+	q.ledger = boltFile(filepath.Join(disk, "alipay.db"))
 	audit := newAuditor(q.world)
 	q.start(program)
 	q.come(40)
@@ -185,7 +185,7 @@ func TestReadOnlyDisk(t *testing.T) {
 		needs(t, "an ext4 file system takes e2fsprogs", fmt.Errorf("%w: %s", err, out))
 	}
 	disk := mounted(t, "-o", "loop,errors=remount-ro", image)
-	q.ledger = filepath.Join(disk, "alipay.db")
+	q.ledger = boltFile(filepath.Join(disk, "alipay.db"))
 	audit := newAuditor(q.world)
 	q.start(program)
 	q.come(20)

@@ -47,7 +47,8 @@ func TestFlood(t *testing.T) {
 		w.gateway.Open(cashier)
 	}
 	before := w.anonymous()
-	size := fileSize(t, w.ledger)
+	file := w.path("alipay.db")
+	size := fileSize(t, file)
 	stop := make(chan struct{})
 	peak := make(chan int)
 	go func() { peak <- w.watchMemory(stop) }()
@@ -72,7 +73,7 @@ func TestFlood(t *testing.T) {
 		t.Errorf("anonymous memory grew from %d to %d KiB", before, most)
 	}
 	t.Logf("%d bogus notices in %s, %.0f per second: %d real ones acknowledged meanwhile, each the first time; anonymous memory %d MiB before, %d MiB at most; the ledger grew by %d KiB",
-		count, took.Round(time.Millisecond), float64(count)/took.Seconds(), genuine, before>>10, most>>10, (fileSize(t, w.ledger)-size)>>10)
+		count, took.Round(time.Millisecond), float64(count)/took.Seconds(), genuine, before>>10, most>>10, (fileSize(t, file)-size)>>10)
 	w.kill()
 }
 

@@ -4,12 +4,7 @@
 package proof
 
 import (
-	"testing"
-
-	"go.etcd.io/bbolt"
-
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/bolt"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -26,34 +21,12 @@ func newAuditor(w *world) *auditor {
 	return &auditor{world: w, sequences: map[string]int{}, ids: map[string]string{}}
 }
 
-// checkFile is `bbolt check`: every page is reachable or free, and none both.
-func checkFile(t *testing.T, path string) {
-	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	err = db.View(func(tx *bbolt.Tx) error {
-		for err := range tx.Check() {
-			t.Errorf("the ledger's file: %v", err)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// audit opens the ledger that a dead program has left, checks file and journal,
-// and shows the ledger to look.
+// audit opens the ledger that a dead program has left, checks it and its journal,
+// and shows it to look.
 func (a *auditor) audit(look func(l ledger.Ledger)) {
 	a.t.Helper()
-	checkFile(a.t, a.ledger)
-	l, err := bolt.Open(a.ledger, bolt.Options{})
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	a.ledger.check(a.t)
+	l := a.ledger.open(a.t)
 	defer func() {
 		if err := l.Close(); err != nil {
 			a.t.Error(err)

@@ -65,6 +65,8 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
+func numbered(name string, n int) string { return name + strconv.Itoa(n) }
+
 // fewer is n, or less of it for the race detector's eyes: the figures are those of
 // the other runs.
 func fewer(n, forTheDetector uint64) uint64 {

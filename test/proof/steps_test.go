@@ -5,7 +5,6 @@ package proof
 
 import (
 	"bytes"
-	"fmt"
 	"net/http"
 	"os"
 	"regexp"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/postgres/postgrestest"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox"
 )
 
@@ -71,28 +71,31 @@ func TestEachStep(t *testing.T) {
 	}
 	wantAllSteps(t, steps)
 	for by, list := range deaths {
-		t.Run(by, func(t *testing.T) {
+		t.Run("bolt/"+by, func(t *testing.T) {
 			t.Parallel() // much of it is waiting for what is told again after 5 s
-			dieAtSteps(t, list)
+			dieAtSteps(newWorld(t), list)
+		})
+		t.Run("postgres/"+by, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.inDatabase(postgrestest.Start(t))
+			dieAtSteps(w, list)
 		})
 	}
 }
 
-func dieAtSteps(t *testing.T, deaths []stepDeath) {
-	w := newWorld(t)
+func dieAtSteps(w *world, deaths []stepDeath) {
 	faults := sandbox.Faults{Switches: sandbox.Switches{NotifyFinished: true, MagicAmounts: true}, Orders: map[string][]sandbox.Fault{}}
 	again := 0
-	fresh := w.used()
+	w.use()
+	used := w.ledger
 	for i, d := range deaths {
-		s := &step{world: w, stepDeath: d, no: fmt.Sprint("D", i)}
-		w.ledger = w.path(s.no + ".db") // what an earlier one owes would come in between
-		if err := os.WriteFile(w.ledger, fresh, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if d.by == "finish" { // the payment's own notice waits until the end's has gone
+		s := &step{world: w, stepDeath: d, no: numbered("D", i)}
+		w.ledger = used.copied(w.t, i) // what an earlier one owes would come in between
+		if d.by == "finish" {          // the payment's own notice waits until the end's has gone
 			faults.Orders[s.no] = []sandbox.Fault{{Name: "notify_out_of_order"}}
 			if err := w.gateway.SetFaults(faults); err != nil {
-				t.Fatal(err)
+				w.t.Fatal(err)
 			}
 		}
 		w.start(mortal, "ALIPAY_FAILPOINT="+d.step)
@@ -107,19 +110,18 @@ func dieAtSteps(t *testing.T, deaths []stepDeath) {
 		h := w.shop.of(s.no)
 		again += h.tellings - len(h.ids)
 	}
-	t.Logf("killed at %d places between receive and acknowledge: nothing acknowledged was lost, %d events were told again under their id", len(deaths), again)
+	w.t.Logf("killed at %d places between receive and acknowledge: nothing acknowledged was lost, %d events were told again under their id", len(deaths), again)
 }
 
-// used is a ledger to begin with in which nothing is left to do or to make: the
+// use leaves a ledger to begin with in which nothing is left to do or to make: the
 // keys that the program keeps with it are there, and a payment is told.
-func (w *world) used() []byte {
+func (w *world) use() {
 	w.t.Helper()
 	w.start(program)
 	s := &step{world: w, no: "USED"}
 	s.buy()
 	until(w.t, "the notice is acknowledged", func() bool { return len(w.notices.acknowledged()) == 1 })
 	w.stop()
-	return must(os.ReadFile(w.ledger))(w.t)
 }
 
 type step struct {

@@ -38,7 +38,7 @@ type world struct {
 	client  *http.Client
 	env     []string // of the program, beside the test's own
 	site    string   // further options of the site's alipay block
-	ledger  string   // the ledger's path
+	ledger  store    // where the program keeps its orders
 
 	running *process
 }
@@ -46,7 +46,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, shop: newShop(t), notices: newNotices(), dir: t.TempDir(), url: "http://" + freeAddress(t)}
-	w.ledger = filepath.Join(w.dir, "alipay.db")
+	w.ledger = boltFile(w.path("alipay.db"))
 	clock := sandbox.NewClock(time.Now(), 1)
 	t.Cleanup(clock.Close)
 	w.gateway = sandboxtest.New(t, sandboxtest.Options{Config: sandbox.Config{
@@ -86,7 +86,7 @@ func (w *world) caddyfile() string {
 		app_private_key %s
 		alipay_public_key %s
 		gateway %s
-		ledger bolt %s
+		ledger %s
 	}
 }
 %s {
@@ -98,7 +98,7 @@ func (w *world) caddyfile() string {
 	}
 	reverse_proxy %[7]s
 }
-`, w.gateway.AppID, w.path("app.pem"), w.path("alipay.pem"), w.gateway.GatewayURL(), w.ledger, w.url, w.shop.address(), w.site)
+`, w.gateway.AppID, w.path("app.pem"), w.path("alipay.pem"), w.gateway.GatewayURL(), w.ledger.option(), w.url, w.shop.address(), w.site)
 }
 
 // process is a run of the program.

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/internal/failpoint"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -183,10 +184,12 @@ func (l *Ledger) transact(writer int, calls []*call, marks map[trade.Key][]mark)
 	if !g.changed() {
 		return true, nil
 	}
+	failpoint.Reach(failpoint.Stored)
 	began := time.Now()
 	err = g.save(ctx)
 	l.observed(len(calls), began, err)
 	if err == nil {
+		failpoint.Reach(failpoint.Synced)
 		g.saved()
 	}
 	return true, err
