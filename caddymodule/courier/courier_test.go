@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -17,8 +16,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
-	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/bolt"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/sandboxtest"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/shop"
@@ -31,7 +28,7 @@ const siteURL = "https://shop.example"
 type office struct {
 	t      *testing.T
 	c      *Courier
-	ledger *bolt.Ledger
+	ledger opened
 	shop   *counter
 	site   *shop.Shop
 	close  func()
@@ -84,19 +81,21 @@ func (s *counter) seen() int {
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	o := newOfficeFor(t)
+	return newOfficeOver(t, inFile(t)())
+}
+
+// newOfficeOver is newOffice over a ledger that it closes in the end.
+func newOfficeOver(t *testing.T, l opened) *office {
+	t.Helper()
+	o := newOfficeFor(t, l)
 	t.Cleanup(o.end)
 	return o
 }
 
-// newOfficeFor is newOffice for who ends it himself.
-func newOfficeFor(t *testing.T) *office {
+// newOfficeFor is newOfficeOver for who ends it himself.
+func newOfficeFor(t *testing.T, l opened) *office {
 	t.Helper()
-	o := &office{t: t, now: start, shop: &counter{status: http.StatusOK}}
-	var err error
-	if o.ledger, err = bolt.Open(filepath.Join(t.TempDir(), "ledger.db"), bolt.Options{}); err != nil {
-		t.Fatal(err)
-	}
+	o := &office{t: t, now: start, shop: &counter{status: http.StatusOK}, ledger: l}
 	u, _ := url.Parse(siteURL)
 	o.site = &shop.Shop{Handler: o.shop, PublicURL: u, NotifyPath: "/pay/notify", Timeout: 30 * time.Second}
 	o.c = New(o.ledger, "", o.clock)
@@ -368,5 +367,3 @@ type gatewayPair struct {
 	*sandboxtest.Gateway
 	client *gateway.Gateway
 }
-
-var _ ledger.Ledger = (*bolt.Ledger)(nil)

@@ -91,9 +91,9 @@ func login(_ int, w http.ResponseWriter, _ *http.Request) bool {
 }
 
 // newScripted is an office whose shop is scripted.
-func newScripted(t *testing.T, timeout time.Duration) (*office, *scripted) {
+func newScripted(t *testing.T, l opened, timeout time.Duration) (*office, *scripted) {
 	t.Helper()
-	o := newOffice(t)
+	o := newOfficeOver(t, l)
 	o.close()
 	s := &scripted{script: accepts, booked: map[string][]string{}}
 	site := *o.site
@@ -165,34 +165,36 @@ func (o *office) wantBooked(s *scripted, orders []string, again int) {
 // sequence and once. Events of a shop that was down for longer wait for a person.
 func TestOutageOf72Hours(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		lasts time.Duration
-		dead  bool
-	}{"back after 68 hours": {68 * time.Hour, false}, "back after 80 hours": {80 * time.Hour, true}} {
+	for name, lasts := range map[string]time.Duration{"back after 68 hours": 68 * time.Hour, "back after 80 hours": 80 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o, s := newScripted(t, 30*time.Second)
-			s.says(down)
-			var orders []string
-			ends := start.Add(c.lasts)
-			for hours := 0; o.clock().Before(ends); hours++ {
-				if hours < 30 { // an order an hour; the first of them is oldest
-					no := fmt.Sprint("O", hours)
-					orders = append(orders, no)
-					if err := o.pays(no); !errors.Is(err, shop.ErrRefused) {
-						t.Fatalf("%s: %v", no, err)
-					}
-				}
-				o.hourOfOutage(s, orders)
-			}
-			probes := s.count() - len(orders)
-			o.comeBack(s, orders, c.dead)
-			if most := int(c.lasts / probeEvery); probes > most {
-				t.Errorf("%d deliveries to a shop that was down, at most %d probes", probes, most)
-			}
-			t.Logf("%d orders, shop down for %s: %d tries meanwhile, then each accepted once, by hand where it was given up", len(orders), c.lasts, probes)
+			overEach(t, func(t *testing.T, open func() opened) { longOutage(t, open(), lasts) })
 		})
 	}
+}
+
+// longOutage has a shop be down; what it was not told for 72 hours is given up.
+func longOutage(t *testing.T, l opened, lasts time.Duration) {
+	o, s := newScripted(t, l, 30*time.Second)
+	s.says(down)
+	var orders []string
+	ends := start.Add(lasts)
+	for hours := 0; o.clock().Before(ends); hours++ {
+		if hours < 30 { // an order an hour; the first of them is oldest
+			no := fmt.Sprint("O", hours)
+			orders = append(orders, no)
+			if err := o.pays(no); !errors.Is(err, shop.ErrRefused) {
+				t.Fatalf("%s: %v", no, err)
+			}
+		}
+		o.hourOfOutage(s, orders)
+	}
+	probes := s.count() - len(orders)
+	o.comeBack(s, orders, lasts > 72*time.Hour)
+	if most := int(lasts / probeEvery); probes > most {
+		t.Errorf("%d deliveries to a shop that was down, at most %d probes", probes, most)
+	}
+	t.Logf("%d orders, shop down for %s: %d tries meanwhile, then each accepted once, by hand where it was given up", len(orders), lasts, probes)
 }
 
 // hourOfOutage lets an hour pass in steps of five minutes, and each step's probes
@@ -259,9 +261,13 @@ func (o *office) comeBack(s *scripted, orders []string, dead bool) {
 // come in sequence, and none is lost or booked twice.
 func TestFlappingShop(t *testing.T) {
 	t.Parallel()
+	overEach(t, flappingShop)
+}
+
+func flappingShop(t *testing.T, open func() opened) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	o, s := newScripted(t, 30*time.Second)
+	o, s := newScripted(t, open(), 30*time.Second)
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, 1))
 	s.says(func(call int, w http.ResponseWriter, r *http.Request) bool {
@@ -312,19 +318,21 @@ func TestLostAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o, s := newScripted(t, 300*time.Millisecond)
-			s.says(func(_ int, w http.ResponseWriter, r *http.Request) bool {
-				s.book(r)
-				lose(w, r)
-				return false
+			overEach(t, func(t *testing.T, open func() opened) {
+				o, s := newScripted(t, open(), 300*time.Millisecond)
+				s.says(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+					s.book(r)
+					lose(w, r)
+					return false
+				})
+				if err := o.pays("A1"); !errors.Is(err, shop.ErrRefused) {
+					t.Fatalf("%v", err)
+				}
+				s.says(accepts)
+				o.pass(6 * time.Second)
+				o.until("it is told again", func() bool { got := o.order("A1"); return !got.Undelivered() })
+				o.wantBooked(s, []string{"A1"}, 1)
 			})
-			if err := o.pays("A1"); !errors.Is(err, shop.ErrRefused) {
-				t.Fatalf("%v", err)
-			}
-			s.says(accepts)
-			o.pass(6 * time.Second)
-			o.until("it is told again", func() bool { got := o.order("A1"); return !got.Undelivered() })
-			o.wantBooked(s, []string{"A1"}, 1)
 		})
 	}
 }
@@ -333,7 +341,11 @@ func TestLostAnswers(t *testing.T) {
 // place for three days in a row are never taken for an acceptance.
 func TestNoAcceptance(t *testing.T) {
 	t.Parallel()
-	o, s := newScripted(t, 300*time.Millisecond)
+	overEach(t, noAcceptance)
+}
+
+func noAcceptance(t *testing.T, open func() opened) {
+	o, s := newScripted(t, open(), 300*time.Millisecond)
 	scripts := []func(int, http.ResponseWriter, *http.Request) bool{
 		login, down,
 		func(_ int, w http.ResponseWriter, _ *http.Request) bool { // an app of one page has one for every path
@@ -375,7 +387,11 @@ func TestNoAcceptance(t *testing.T) {
 // and each new notice still gets its own answer.
 func TestHangingShop(t *testing.T) {
 	t.Parallel()
-	o, s := newScripted(t, 2*time.Second)
+	overEach(t, hangingShop)
+}
+
+func hangingShop(t *testing.T, open func() opened) {
+	o, s := newScripted(t, open(), 2*time.Second)
 	s.says(down)
 	var orders []string
 	for i := range opensAfter - 1 { // not enough to open the circuit

@@ -253,7 +253,7 @@ func TestRefundsAreSafe(t *testing.T) {
 }
 
 func playOnce(t *testing.T, rt *rapid.T) {
-	p := &play{T: rt, till: &till{office: newOfficeFor(t)}, asked: map[string]trade.Amount{}}
+	p := &play{T: rt, till: &till{office: newOfficeFor(t, inFile(t)())}, asked: map[string]trade.Amount{}}
 	defer p.office.end()
 	p.close() // its own courier does nothing
 	clock := sandbox.NewClock(start, 0)

@@ -91,7 +91,12 @@ func (l *line) asked() []string {
 // newTill makes a till with one order of 88.88, A1, paid at the sandbox and here.
 func newTill(t *testing.T) *till {
 	t.Helper()
-	tl := &till{office: newOffice(t), line: new(line)}
+	return newTillOver(t, inFile(t)())
+}
+
+func newTillOver(t *testing.T, l opened) *till {
+	t.Helper()
+	tl := &till{office: newOfficeOver(t, l), line: new(line)}
 	tl.Gateway = sandboxtest.New(t, sandboxtest.Options{Config: sandbox.Config{Clock: sandbox.NewClock(start, 1)}})
 	tl.client = tl.newClient(tl.line)
 	tl.c.wait = tl.skip
