@@ -51,7 +51,6 @@ type Courier struct {
 	recent   recent
 
 	asking     singleflight.Group
-	deciding   sync.Mutex // decisions are taken one after the other
 	askers     askers
 	refunders  refunders
 	wait       func(context.Context, time.Duration)

@@ -75,48 +75,10 @@ func (c *Courier) Settle(ctx context.Context, g *gateway.Gateway, id string, d t
 	}
 }
 
-// notGivenBack returns trade.ErrDecided if a refund of the statement's trade was
-// decided on by another statement about it: a notice and a query's answer about one
-// payment are two, and what was given back is not accepted as paid.
-func (c *Courier) notGivenBack(ctx context.Context, item *trade.Held) error {
-	if item.Decision.Word == trade.DecideAccept { // a repeat
-		return nil
-	}
-	h, err := c.ledger.History(ctx, keyOf(&item.Evidence))
-	about := h.Held
-	if errors.Is(err, ledger.ErrNotFound) { // there is no such order yet
-		about, err = c.everHeld(ctx, item.Evidence.AppID)
-	}
-	for i := range about {
-		other := &about[i]
-		d := &other.Decision
-		if keyOf(&other.Evidence) == keyOf(&item.Evidence) && other.Evidence.TradeNo == item.Evidence.TradeNo &&
-			d.Word == trade.DecideRefund && d.Outcome != trade.RefundFailed {
-			return trade.ErrDecided
-		}
-	}
-	return err
-}
-
-// everHeld is all that was ever held, decided or not.
-func (c *Courier) everHeld(ctx context.Context, appID string) (all []trade.Held, err error) {
-	q := ledger.HeldQuery{AppID: appID, Decided: true, Limit: ledger.MaxLimit}
-	for {
-		page, err := c.ledger.Held(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.Held...)
-		if q.Cursor = page.Next; q.Cursor == "" {
-			return all, nil
-		}
-	}
-}
-
 // decide records a decision, wakes whoever waits for the order and begins to tell
 // what it caused or set free.
 func (c *Courier) decide(ctx context.Context, id string, d trade.Decision) (trade.Decided, error) {
-	done, err := c.take(ctx, id, d)
+	done, err := c.ledger.Decide(ctx, id, d)
 	if err != nil {
 		return done, err
 	}
@@ -290,21 +252,4 @@ func (c *Courier) retryHeld(ctx context.Context, g *gateway.Gateway, id string) 
 	if err != nil {
 		c.trouble("cannot settle the refund of a held statement", keyOf(&item.Evidence), err)
 	}
-}
-
-// take stores a decision. One at a time: of two statements about one payment, one
-// person may accept the one while another gives back the other.
-func (c *Courier) take(ctx context.Context, id string, d trade.Decision) (trade.Decided, error) {
-	c.deciding.Lock()
-	defer c.deciding.Unlock()
-	if d.Word == trade.DecideAccept {
-		item, err := c.ledger.HeldItem(ctx, id)
-		if err == nil {
-			err = c.notGivenBack(ctx, &item)
-		}
-		if err != nil {
-			return trade.Decided{}, err
-		}
-	}
-	return c.ledger.Decide(ctx, id, d)
 }

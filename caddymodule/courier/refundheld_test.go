@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -220,44 +219,5 @@ func TestOwnTradeIsRefundedByItsOrder(t *testing.T) {
 	tl.wantCalls()
 	if d := tl.settle(out.Held.ID, trade.DecideDismiss); d.Word != trade.DecideDismiss {
 		t.Errorf("%+v", d)
-	}
-}
-
-// TestTwoPeopleDecide: of two statements about one payment, one person accepts the
-// one while another gives back the other. One of them is refused, and what the shop
-// is told as paid was not given back.
-func TestTwoPeopleDecide(t *testing.T) {
-	t.Parallel()
-	tl := newTill(t)
-	for n := range 12 {
-		no := fmt.Sprintf("P%d", n)
-		tl.Buy(no, "88.88", "", "")
-		e, err := tl.client.Query(t.Context(), no)
-		if err != nil {
-			t.Fatal(err)
-		}
-		asked, err := tl.c.Record(t.Context(), e)
-		if err != nil || asked.Held == nil {
-			t.Fatalf("%+v, %v", asked, err)
-		}
-		e.Source, e.SellerID = trade.SourceNotify, sandbox.DefaultSellerID
-		noticed, err := tl.c.Record(t.Context(), e)
-		if err != nil || noticed.Held == nil {
-			t.Fatalf("%+v, %v", noticed, err)
-		}
-		var both sync.WaitGroup
-		both.Go(func() {
-			_, _ = tl.c.Settle(t.Context(), tl.client, asked.Held.ID, trade.Decision{Word: trade.DecideRefund})
-		})
-		both.Go(func() {
-			_, _ = tl.c.Settle(t.Context(), tl.client, noticed.Held.ID, trade.Decision{Word: trade.DecideAccept, PublicURL: siteURL})
-		})
-		both.Wait()
-		o, err := tl.ledger.Order(t.Context(), trade.Key{AppID: tl.AppID, OutTradeNo: no})
-		accepted := err == nil && o.Paid
-		tr, err := tl.Trade(no)
-		if err != nil || accepted == (tr.RefundedAmount == "88.88") {
-			t.Errorf("%s: accepted %v, and refunded %s (%v)", no, accepted, tr.RefundedAmount, err)
-		}
 	}
 }

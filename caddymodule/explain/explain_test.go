@@ -112,7 +112,7 @@ func (s *story) accept() {
 func (s *story) decide(d trade.Decision) {
 	s.t.Helper()
 	d.At = s.now
-	decided, err := trade.Settle(s.h.Order, s.h.Held[0], d, false)
+	decided, err := trade.Settle(s.h.Order, s.h.Held[0], d, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

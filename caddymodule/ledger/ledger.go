@@ -110,11 +110,13 @@ type Ledger interface {
 	HeldItem(ctx context.Context, id string) (trade.Held, error)
 	// Decide takes a person's decision about a held item (trade.Settle) and stores
 	// it with the record and the events that it caused, in one transaction.
-	// Besides ErrUnavailable and ErrNotFound it fails with trade.ErrDecided,
-	// ErrNotAcceptable, ErrOthersFirst, ErrNoMoney, ErrOwnTrade, ErrNeedsSite or ErrNoDecision, and
-	// has then no effect. Evidence that a decision has answered (trade.Held.Answers)
-	// is a repeat: it is neither folded nor held, whatever it would do to the order
-	// now; while its item waits for the outcome of a refund, the repeat names it.
+	// Decisions about one order are taken one after the other, whatever items they
+	// are about and whichever processes they come from. Besides ErrUnavailable and
+	// ErrNotFound it fails with trade.ErrDecided, ErrNotAcceptable, ErrOthersFirst,
+	// ErrNoMoney, ErrOwnTrade, ErrNeedsSite or ErrNoDecision, and has then no effect.
+	// Evidence that a decision has answered (trade.Held.Answers) is a repeat: it is
+	// neither folded nor held, whatever it would do to the order now; while its item
+	// waits for the outcome of a refund, the repeat names it.
 	Decide(ctx context.Context, id string, d trade.Decision) (trade.Decided, error)
 
 	// Setting is a value kept with the ledger (keys, above all), or ErrNotFound.

@@ -91,10 +91,12 @@ type Decided struct {
 
 // Settle takes a person's decision about a held statement of the order o. To
 // decide the same again changes nothing, but for a refund: its outcome may become
-// known, and one that failed may be tried again or be decided otherwise. An order
-// that the statement has contradicted may be told of again, unless others of its
-// contradictions are still undecided.
-func Settle(o Order, h Held, d Decision, others bool) (Decided, error) {
+// known, and one that failed may be tried again or be decided otherwise. about is
+// all that was ever held about the order, h itself included or not: an order that
+// the statement has contradicted may be told of again, unless others of its
+// contradictions are still undecided, and what a decision about another statement
+// gives back is not accepted as paid.
+func Settle(o Order, h Held, d Decision, about []Held) (Decided, error) {
 	was := h.Decision
 	switch d.Word {
 	case DecideAccept, DecideRefund, DecideDismiss:
@@ -121,9 +123,12 @@ func Settle(o Order, h Held, d Decision, others bool) (Decided, error) {
 	if d.Word == DecideRefund && d.Outcome == RefundUnknown && o.Paid && o.TradeNo == h.Evidence.TradeNo {
 		return Decided{}, ErrOwnTrade
 	}
+	if d.Word == DecideAccept && slices.ContainsFunc(about, h.givenBackBy) {
+		return Decided{}, ErrDecided
+	}
 	h.Decision = d
 	freed := o
-	if h.Contradicts() && !others && (d.Word != DecideRefund || d.Outcome == RefundSucceeded) {
+	if h.Contradicts() && !slices.ContainsFunc(about, h.contradictedBeside) && (d.Word != DecideRefund || d.Outcome == RefundSucceeded) {
 		freed.Contradicted = false
 	}
 	if d.Word == DecideAccept {
@@ -148,6 +153,20 @@ func Settle(o Order, h Held, d Decision, others bool) (Decided, error) {
 // its time that end stays known, so that its next statement is no contradiction.
 func (o *Order) overrule(closedAt time.Time) {
 	o.ClosedAt, o.Closed = closedAt, false
+}
+
+// givenBackBy reports whether another statement's trade is this one's, and was
+// decided to be refunded: a notice and a query's answer about one payment are two
+// statements.
+func (h *Held) givenBackBy(other Held) bool {
+	d := &other.Decision
+	return other.ID != h.ID && other.Evidence.TradeNo == h.Evidence.TradeNo && d.Word == DecideRefund && d.Outcome != RefundFailed
+}
+
+// contradictedBeside reports whether another statement contradicts the order, too,
+// and waits.
+func (h *Held) contradictedBeside(other Held) bool {
+	return other.ID != h.ID && other.Contradicts() && other.Waits()
 }
 
 // Contradicts reports whether the statement marks its order as contradicted.

@@ -65,7 +65,7 @@ func (l *lane) decide(t *rapid.T) {
 }
 
 func (l *lane) settle(t *rapid.T, n int, d trade.Decision) {
-	r, err := trade.Settle(l.o, l.items[n], d, l.contradictions(n) > 0)
+	r, err := trade.Settle(l.o, l.items[n], d, l.items)
 	if err != nil {
 		return
 	}
@@ -79,18 +79,13 @@ func (l *lane) settle(t *rapid.T, n int, d trade.Decision) {
 	l.take(t, r.Result)
 }
 
-// contradictions counts those that wait, but for one.
-func (l *lane) contradictions(but int) (n int) {
-	for i := range l.items {
-		if i != but && l.items[i].Contradicts() && l.items[i].Waits() {
-			n++
-		}
-	}
-	return n
+// contradicted reports whether a contradiction waits.
+func (l *lane) contradicted() bool {
+	return slices.ContainsFunc(l.items, func(h trade.Held) bool { return h.Contradicts() && h.Waits() })
 }
 
 func (l *lane) check(t *rapid.T) {
-	if waits := l.contradictions(-1) > 0; waits != l.o.Contradicted {
+	if waits := l.contradicted(); waits != l.o.Contradicted {
 		t.Fatalf("contradictions wait: %v, the order: %+v", waits, l.o)
 	}
 	if l.o.Dead() {

@@ -70,7 +70,7 @@ func TestAccept(t *testing.T) {
 	all := situations(t)
 	for _, reason := range trade.Reasons() {
 		o, h := all[reason].hold(t, reason)
-		r, err := trade.Settle(o, h, decision(trade.DecideAccept), false)
+		r, err := trade.Settle(o, h, decision(trade.DecideAccept), nil)
 		if !acceptable[reason] {
 			want := trade.ErrNotAcceptable
 			if reason == trade.ReasonContradicted {
@@ -88,7 +88,7 @@ func TestAccept(t *testing.T) {
 		if len(r.Events) != 1 || r.Events[0].Type != trade.EventPaid || got.TellAt.IsZero() || got.PublicURL() != "https://shop.example" {
 			t.Errorf("%s is told as %+v at %s", reason, r.Events, got.TellAt)
 		}
-		again, err := trade.Settle(got, r.Item, decision(trade.DecideAccept), false)
+		again, err := trade.Settle(got, r.Item, decision(trade.DecideAccept), nil)
 		if err != nil || again.News || again.Changed || len(again.Events) > 0 {
 			t.Errorf("%s, accepted again: %+v, %v", reason, again, err)
 		}
@@ -109,13 +109,36 @@ func TestAcceptLater(t *testing.T) {
 	t.Parallel()
 	o, h := situations(t)[trade.ReasonContradicted].hold(t, trade.ReasonContradicted)
 	closing := *trade.Fold(o, says(trade.StatusClosed)).Held
-	r, err := trade.Settle(o, closing, decision(trade.DecideDismiss), false)
+	r, err := trade.Settle(o, closing, decision(trade.DecideDismiss), nil)
 	if err != nil || r.Order.Contradicted {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	r, err = trade.Settle(r.Order, h, decision(trade.DecideAccept), false)
+	r, err = trade.Settle(r.Order, h, decision(trade.DecideAccept), nil)
 	if err != nil || !r.Order.Finished || len(r.Events) != 1 || r.Events[0].Type != trade.EventFinished {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestGivenBackElsewhere: a payment is not accepted by one statement about it while
+// another one's refund is under way or done, and is again once that has failed.
+func TestGivenBackElsewhere(t *testing.T) {
+	t.Parallel()
+	o, h := situations(t)[trade.ReasonAmount].hold(t, trade.ReasonAmount)
+	other := h
+	other.ID = "other"
+	accept := decision(trade.DecideAccept)
+	for outcome, want := range map[trade.RefundOutcome]error{
+		trade.RefundUnknown: trade.ErrDecided, trade.RefundSucceeded: trade.ErrDecided, trade.RefundFailed: nil,
+	} {
+		other.Decision = trade.Decision{Word: trade.DecideRefund, RequestNo: "held-other", Outcome: outcome}
+		if _, err := trade.Settle(o, h, accept, []trade.Held{h, other}); !errors.Is(err, want) {
+			t.Errorf("accepted while the other's refund is %s: %v", outcome, err)
+		}
+		elsewhere := other
+		elsewhere.Evidence.TradeNo = "ANOTHER"
+		if _, err := trade.Settle(o, h, accept, []trade.Held{elsewhere}); err != nil {
+			t.Errorf("accepted while another trade's refund is %s: %v", outcome, err)
+		}
 	}
 }
 
@@ -125,15 +148,15 @@ func TestUnknownOrderNeedsASite(t *testing.T) {
 	o, h := situations(t)[trade.ReasonUnknownOrder].hold(t, trade.ReasonUnknownOrder)
 	d := decision(trade.DecideAccept)
 	d.PublicURL = ""
-	if _, err := trade.Settle(o, h, d, false); !errors.Is(err, trade.ErrNeedsSite) {
+	if _, err := trade.Settle(o, h, d, nil); !errors.Is(err, trade.ErrNeedsSite) {
 		t.Errorf("%v", err)
 	}
-	r, err := trade.Settle(o, h, decision(trade.DecideAccept), false)
+	r, err := trade.Settle(o, h, decision(trade.DecideAccept), nil)
 	if err != nil || r.Order.Key() != key || len(r.Order.Attempts) != 1 || !r.Order.CreatedAt.Equal(decided) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	known := order(t, 8888) // it was sent to the cashier meanwhile
-	r, err = trade.Settle(known, h, d, false)
+	r, err = trade.Settle(known, h, d, nil)
 	if err != nil || !r.Order.Paid || !r.Order.CreatedAt.Equal(bought) {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -157,11 +180,12 @@ func TestFreeing(t *testing.T) {
 			if o.Contradicted != (contradicts || reason == trade.ReasonContradicted) {
 				t.Fatalf("%s: %+v", reason, o)
 			}
-			for _, others := range []bool{true, false} {
+			other := trade.Held{ID: "other", Reason: trade.ReasonClosedAfterPay, Evidence: says(trade.StatusClosed)}
+			for _, others := range [][]trade.Held{{h, other}, {h}} {
 				r, err := trade.Settle(o, h, d, others)
-				free := contradicts && !others
+				free := contradicts && len(others) == 1
 				if err != nil || r.Order.Contradicted != (o.Contradicted && !free) || len(r.Events) > 0 || !r.News {
-					t.Errorf("%s of %s, others %v: %+v, %v", word, reason, others, r, err)
+					t.Errorf("%s of %s, held %d: %+v, %v", word, reason, len(others), r, err)
 				}
 				if free && (r.Order.TellAt.IsZero() != !o.Undelivered() || r.Order.Dead() || !r.Order.UpdatedAt.Equal(decided)) {
 					t.Errorf("%s of %s leaves what waits untold: %+v", word, reason, r.Order)
@@ -206,7 +230,7 @@ func TestDecideAgain(t *testing.T) {
 		"another word":               {trade.Decision{}, trade.Decision{Word: "approve"}, false, trade.ErrNoDecision},
 	} {
 		h.Decision = tt.was
-		r, err := trade.Settle(o, h, tt.now, false)
+		r, err := trade.Settle(o, h, tt.now, nil)
 		if !errors.Is(err, tt.err) || err == nil && r.News != tt.news {
 			t.Errorf("%s: news %v, %v", name, r.News, err)
 		}

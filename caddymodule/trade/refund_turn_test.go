@@ -102,11 +102,11 @@ func TestOwnTradeIsNotRefundedAsHeld(t *testing.T) {
 	o := paidOrder(t)
 	h := trade.Held{ID: "x", Reason: trade.ReasonAmount, Evidence: says(trade.StatusSuccess)}
 	d := trade.Decision{Word: trade.DecideRefund, RequestNo: "held-x", Outcome: trade.RefundUnknown}
-	if _, err := trade.Settle(o, h, d, false); !errors.Is(err, trade.ErrOwnTrade) {
+	if _, err := trade.Settle(o, h, d, nil); !errors.Is(err, trade.ErrOwnTrade) {
 		t.Errorf("%v", err)
 	}
 	h.Evidence.TradeNo = "ANOTHER"
-	if got, err := trade.Settle(o, h, d, false); err != nil || !got.News {
+	if got, err := trade.Settle(o, h, d, nil); err != nil || !got.News {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

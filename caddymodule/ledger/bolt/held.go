@@ -192,11 +192,11 @@ func (g *group) decide(id string, d trade.Decision) (trade.Decided, error) {
 	if err != nil {
 		return trade.Decided{}, err
 	}
-	others, err := g.otherContradictions(h)
+	about, err := g.heldOf(keyOf(&h.Held))
 	if err != nil {
 		return trade.Decided{}, err
 	}
-	r, err := trade.Settle(order.Order, *h.given(), d, others)
+	r, err := trade.Settle(order.Order, *h.given(), d, about)
 	if err != nil {
 		return trade.Decided{}, err
 	}
@@ -219,19 +219,17 @@ func (g *group) decide(id string, d trade.Decision) (trade.Decided, error) {
 	return r, nil
 }
 
-// otherContradictions reports whether other statements that contradict the order
-// of h wait.
-func (g *group) otherContradictions(h *heldEntry) (bool, error) {
-	k := keyOf(&h.Held)
+// heldOf is all that was held about an order, as it stands in this group.
+func (g *group) heldOf(k trade.Key) (list []trade.Held, err error) {
 	if err := g.readHeld(k); err != nil {
-		return false, err
+		return nil, err
 	}
-	for _, other := range g.items {
-		if other != h && keyOf(&other.Held) == k && other.Contradicts() && other.Waits() {
-			return true, nil
+	for _, h := range g.items {
+		if keyOf(&h.Held) == k {
+			list = append(list, h.Held)
 		}
 	}
-	return false, nil
+	return list, nil
 }
 
 // saveHeld writes the items that are new or were decided.

@@ -267,6 +267,33 @@ func othersFirst(s *subject) {
 	}
 }
 
+// givenBackIsNotAccepted: of two statements about one payment, one is not accepted
+// while the other's refund is under way; and a payment that was accepted by one is
+// not refunded by the other.
+func givenBackIsNotAccepted(s *subject) {
+	d := deciding(trade.DecideAccept)
+	d.PublicURL = site
+	twice := func(k trade.Key) (asked, noticed string) {
+		asked = s.record(says(k, trade.StatusSuccess, source(trade.SourceQuery), func(e *trade.Evidence) { e.SellerID = "" })).Held.ID
+		return asked, s.record(says(k, trade.StatusSuccess)).Held.ID
+	}
+	asked, noticed := twice(order("U"))
+	refund := deciding(trade.DecideRefund)
+	s.decide(asked, refund)
+	if _, err := s.Decide(s.Context(), noticed, d); !errors.Is(err, trade.ErrDecided) {
+		s.Errorf("accepting what is being given back: %v", err)
+	}
+	refund.Outcome, refund.Failure = trade.RefundFailed, "ACQ.SELLER_BALANCE_NOT_ENOUGH"
+	s.decide(asked, refund)
+	s.reopen()
+	if r := s.decide(noticed, d); !r.Order.Paid || len(r.Events) != 1 {
+		s.Errorf("accepting what could not be given back: %+v", r)
+	}
+	if _, err := s.Decide(s.Context(), asked, deciding(trade.DecideRefund)); !errors.Is(err, trade.ErrOwnTrade) {
+		s.Errorf("giving back what was accepted: %v", err)
+	}
+}
+
 // decisionsAreRefused: the error comes back as it is, and nothing has changed.
 func decisionsAreRefused(s *subject) {
 	k := s.paid("A")

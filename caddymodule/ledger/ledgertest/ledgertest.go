@@ -86,6 +86,7 @@ func merchantTests() []test {
 		{"dismissing what is held", dismissing},
 		{"refunding what is held", refundingHeld},
 		{"decisions reach on", decisionsReachOn},
+		{"what is given back is not accepted", givenBackIsNotAccepted},
 		{"decisions are refused", decisionsAreRefused},
 		{"others are decided first", othersFirst},
 		{"an open refund is named", openRefundIsNamed},

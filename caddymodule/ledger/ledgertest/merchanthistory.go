@@ -91,10 +91,8 @@ func (m *model) decide(t *rapid.T) {
 		d.Outcome = rapid.SampledFrom([]trade.RefundOutcome{trade.RefundUnknown, trade.RefundSucceeded, trade.RefundFailed}).Draw(t, "outcome")
 	}
 	k := trade.Key{AppID: h.Evidence.AppID, OutTradeNo: h.Evidence.OutTradeNo}
-	others := slices.ContainsFunc(m.held, func(other trade.Held) bool {
-		return other.ID != h.ID && other.Evidence.OutTradeNo == k.OutTradeNo && other.Contradicts() && other.Waits()
-	})
-	want, wantErr := trade.Settle(m.order(k), *h, d, others)
+	about := slices.DeleteFunc(slices.Clone(m.held), func(other trade.Held) bool { return other.Evidence.OutTradeNo != k.OutTradeNo })
+	want, wantErr := trade.Settle(m.order(k), *h, d, about)
 	got, err := m.s.Decide(t.Context(), h.ID, d)
 	if wantErr != nil {
 		if !errors.Is(err, wantErr) {

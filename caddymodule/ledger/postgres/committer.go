@@ -16,11 +16,11 @@ import (
 
 // call is one caller's change, which takes part in some group.
 type call struct {
-	ctx    context.Context
-	key    trade.Key // the order that run works on
-	news   bool      // run may make the order
-	digest string    // of the held item that run decides on
-	run    func(*group) error
+	ctx     context.Context
+	key     trade.Key // the order that run works on
+	news    bool      // run may make the order
+	decides bool      // run decides about what is held
+	run     func(*group) error
 
 	err  error         // run's, or the group's; read it after done
 	done chan struct{} // closed when the group has ended

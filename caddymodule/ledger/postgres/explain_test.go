@@ -30,7 +30,6 @@ type planned struct {
 func plans(order int64, now time.Time) map[string]planned {
 	key := []any{testApp, "N0000100"}
 	keys := []any{[]string{testApp, testApp}, []string{"N0000100", "N0000200"}}
-	digests := []any{[]string{"d1", "d2"}}
 	list := []any{int64(1), time.Unix(0, 0), 51}
 	one := []any{order}
 	due := []any{"tell", testSite, now, 4, "o", now}
@@ -66,7 +65,7 @@ func plans(order int64, now time.Time) map[string]planned {
 
 		"sqlLockOrders":     {sql: sqlLockOrders, args: keys},
 		"sqlHeldAbout":      {sql: sqlHeldAbout, args: keys},
-		"sqlLockHeld":       {sql: sqlLockHeld, args: digests},
+		"sqlLockHeld":       {sql: sqlLockHeld, args: keys},
 		"sqlInsertEvidence": {sql: sqlInsertEvidence, args: rows(5)},
 		"sqlUpdateOrders":   {sql: sqlUpdateOrders, args: append([]any{[]int64{order, order + 1}}, rows(12)...)},
 		"sqlAdvanceOrders":  {sql: sqlAdvanceOrders, args: append([]any{[]int64{order, order + 1}}, rows(4)...)},

@@ -94,6 +94,7 @@ func (g *group) load(ctx context.Context, calls []*call, marks map[trade.Key][]m
 	} else {
 		b.Queue(sqlBegin)
 		g.ledger.current.Load().queueSettings(b)
+		g.queueDecisions(b, calls)
 	}
 	b.Queue(sql(lockOrders), apps, numbers).Query(func(rows pgx.Rows) error {
 		list, err := pgx.CollectRows(rows, scan)
@@ -103,17 +104,10 @@ func (g *group) load(ctx context.Context, calls []*call, marks map[trade.Key][]m
 		return err
 	})
 	news := 0
-	var lock []string
 	for _, c := range calls {
 		if c.news {
 			news++
 		}
-		if c.digest != "" && !g.reading {
-			lock = append(lock, c.digest)
-		}
-	}
-	if len(lock) > 0 {
-		g.queueHeld(b, sqlLockHeld, lock)
 	}
 	g.queueHeld(b, sqlHeldAbout, apps, numbers)
 	if news > 0 && !g.reading {
@@ -123,6 +117,17 @@ func (g *group) load(ctx context.Context, calls []*call, marks map[trade.Key][]m
 		})
 	}
 	return g.conn.SendBatch(ctx, b).Close()
+}
+
+// queueDecisions locks all that was held about the orders of which something is
+// decided, so that people decide about an order one after the other, in whatever
+// process, also about one that is not there yet. It comes before the orders' own
+// locks: what is read then is what the decision before has left.
+func (g *group) queueDecisions(b *pgx.Batch, calls []*call) {
+	decisions := slices.DeleteFunc(slices.Clone(calls), func(c *call) bool { return !c.decides })
+	if apps, numbers := keysOf(decisions, nil); len(apps) > 0 {
+		g.queueHeld(b, sqlLockHeld, apps, numbers)
+	}
 }
 
 func (g *group) queueHeld(b *pgx.Batch, constant string, args ...any) {

@@ -182,7 +182,7 @@ func (l *Ledger) Decide(ctx context.Context, id string, d trade.Decision) (trade
 	}
 	shown := l.accepts.shownOf(k)
 	var out trade.Decided
-	err = l.submit(&call{ctx: ctx, key: k, news: true, digest: id, run: func(g *group) (err error) {
+	err = l.submit(&call{ctx: ctx, key: k, news: true, decides: true, run: func(g *group) (err error) {
 		out, err = g.decide(k, id, d)
 		return err
 	}})
@@ -199,12 +199,12 @@ func (g *group) decide(k trade.Key, id string, d trade.Decision) (trade.Decided,
 	if h == nil {
 		return trade.Decided{}, ledger.ErrNotFound
 	}
-	others := false
+	var about []trade.Held
 	for _, o := range g.heldAbout(k) {
-		others = others || o.ID != id && o.Contradicts() && o.Waits()
+		about = append(about, o.Held)
 	}
 	order := g.entry(k)
-	out, err := trade.Settle(order.Order, h.Held, d, others)
+	out, err := trade.Settle(order.Order, h.Held, d, about)
 	if err != nil || !out.News {
 		return out, err
 	}
