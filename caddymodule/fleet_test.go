@@ -46,7 +46,7 @@ func newFleet(t *testing.T, n int) *fleet {
 	t.Helper()
 	f := &fleet{server: postgrestest.Start(t)}
 	f.world = newWorld(t, "", func(w *world) {
-		w.ledgerKind = "postgres " + f.server.DSN("postgres") + " #" // the ledger's path is a comment
+		w.ledgerKind, w.database = "postgres", f.server.DSN("postgres")
 		w.site = "shop_timeout 1s"
 	})
 	if err := caddy.Stop(); err != nil {

@@ -65,6 +65,8 @@ type world struct {
 	// of the site's address and of the ledger's kind; further sites, and the admin
 	// endpoint's address.
 	global, site, rest, options, log, gateway, shop, address, ledgerKind, more, admin string
+	// database is the ledger's DSN; "" for a bolt file.
+	database string
 	// shadow: the site only watches the shop\'s own integration.
 	shadow bool
 }
@@ -140,9 +142,22 @@ func (w *world) caddyfile() string {
 	}
 	%s`, cmp.Or(w.admin, "off"), cmp.Or(w.log, "discard"), w.options,
 		w.Gateway.AppID, w.path("app.pem"), w.path("alipay.pem"), sellerID,
-		cmp.Or(w.gateway, w.Gateway.GatewayURL()), cmp.Or(w.ledgerKind, "bolt"), w.path("alipay.db"), w.global,
+		cmp.Or(w.gateway, w.Gateway.GatewayURL()), cmp.Or(w.ledgerKind, "bolt"), cmp.Or(w.database, w.path("alipay.db")), w.global,
 		cmp.Or(w.address, w.URL), w.URL, w.shopOption(), w.orderOption(), w.site,
 		strings.ReplaceAll(cmp.Or(w.rest, "reverse_proxy SHOP"), "SHOP", w.Shop.Address()), w.more)
+}
+
+// inDatabase makes a world keep its orders in a database of its own.
+func inDatabase(w *world) {
+	s := databases.Get(w.t)
+	w.ledgerKind, w.database = "postgres", s.DSN(s.Database(w.t))
+}
+
+// overEach runs a test over each kind of ledger; kind is for newWorld.
+func overEach(t *testing.T, test func(t *testing.T, kind func(*world))) {
+	t.Helper()
+	t.Run("bolt", func(t *testing.T) { test(t, func(*world) {}) })
+	t.Run("postgres", func(t *testing.T) { test(t, inDatabase) })
 }
 
 func (w *world) shopOption() string {

@@ -36,8 +36,10 @@ const (
 
 // TestHostileConnections speaks HTTP as no client library would: lengths that
 // lie, smuggled requests, heads and bodies that break the rules.
-func TestHostileConnections(t *testing.T) {
-	w := newWorld(t, "")
+func TestHostileConnections(t *testing.T) { overEach(t, hostileConnections) }
+
+func hostileConnections(t *testing.T, kind func(*world)) {
+	w := newWorld(t, "", kind)
 	host := strings.TrimPrefix(w.URL, "http://")
 	talks := slices.Concat(lengthTalks(), chunkTalks(), headTalks())
 	names := map[string]bool{}

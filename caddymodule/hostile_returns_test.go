@@ -34,9 +34,11 @@ func (v victim) back(change ...string) url.Values {
 // TestHostileReturns: a return that is not shown to be Alipay's way back of this
 // very order is 400 with a text for a buyer who may have paid. Nothing of it
 // reaches the shop, nobody is asked, and the ledger holds what it held.
-func TestHostileReturns(t *testing.T) {
+func TestHostileReturns(t *testing.T) { overEach(t, hostileReturns) }
+
+func hostileReturns(t *testing.T, kind func(*world)) {
 	var calls *counted
-	w := newWorld(t, shows, func(w *world) { calls = w.countQueries() })
+	w := newWorld(t, shows, kind, func(w *world) { calls = w.countQueries() })
 	verifier := must(gateway.NewVerifier(w.Gateway.AppID, gateway.AlipayKey{Public: &alipayKey().PublicKey}))
 	for _, no := range []string{"VICTIM", "PAID"} {
 		w.buy(no, "1.00")

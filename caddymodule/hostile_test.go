@@ -103,8 +103,10 @@ func heldItems(t *testing.T, l ledger.Ledger) (all []trade.Held) {
 
 // TestHostileNotices sends the whole table, one message after the other, and
 // looks at answer, ledger and shop after each.
-func TestHostileNotices(t *testing.T) {
-	w := newWorld(t, "")
+func TestHostileNotices(t *testing.T) { overEach(t, hostileNotices) }
+
+func hostileNotices(t *testing.T, kind func(*world)) {
+	w := newWorld(t, "", kind)
 	verifier := must(gateway.NewVerifier(w.Gateway.AppID, gateway.AlipayKey{Public: &alipayKey().PublicKey}))
 	rows := slices.Concat(fieldRows(w), signatureRows(), textRows(), wireRows(), statementRows(), resplitRows(w), routeRows())
 	names, paid, held := map[string]bool{}, map[string]bool{}, []string{}

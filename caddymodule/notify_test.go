@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/bolt"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/postgres"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -27,6 +28,12 @@ func (w *world) stopped(look func(ledger.Ledger)) {
 	w.t.Helper()
 	if err := caddy.Stop(); err != nil {
 		w.t.Fatal(err)
+	}
+	if w.database != "" {
+		l := must(postgres.Open(w.t.Context(), must(postgres.ParseConfig(w.database))))
+		defer l.Close()
+		look(l)
+		return
 	}
 	l, err := bolt.Open(w.path("alipay.db"), bolt.Options{})
 	if err != nil {

@@ -4,10 +4,8 @@
 package courier
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
@@ -16,20 +14,12 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/postgres/postgrestest"
 )
 
-// server is the database server of these tests, made for the first that needs one.
-var server = sync.OnceValues(func() (*postgrestest.Server, error) {
-	s, err := postgrestest.New()
-	started = s
-	return s, err
-})
-
-var started *postgrestest.Server
+// server is the database server of these tests.
+var server postgrestest.Lazy
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if started != nil {
-		started.Remove()
-	}
+	server.Remove()
 	os.Exit(code)
 }
 
@@ -56,13 +46,7 @@ func inFile(t *testing.T) (open func() opened) {
 // as by so many processes.
 func inDatabase(t *testing.T) (open func() opened) {
 	t.Helper()
-	s, err := server()
-	if errors.Is(err, postgrestest.ErrMissing) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := server.Get(t)
 	c, err := postgres.ParseConfig(s.DSN(s.Database(t)))
 	if err != nil {
 		t.Fatal(err)
