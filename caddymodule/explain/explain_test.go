@@ -292,10 +292,7 @@ func TestWords(t *testing.T) {
 	t.Parallel()
 	for _, l := range []lang.Lang{lang.English, lang.Chinese} {
 		seen := map[string]bool{}
-		for _, r := range []trade.Reason{
-			trade.ReasonUnknownOrder, trade.ReasonSeller, trade.ReasonAmount, trade.ReasonOlderPrice, trade.ReasonPaidAfterClose,
-			trade.ReasonClosedAfterPay, trade.ReasonSecondTrade, trade.ReasonRefundSum, trade.ReasonContradicted, trade.ReasonIncomplete,
-		} {
+		for _, r := range trade.Reasons() {
 			words := ReasonWords(l, r)
 			if words == string(r) || seen[words] {
 				t.Errorf("%s: %s has no words of its own", l, r)

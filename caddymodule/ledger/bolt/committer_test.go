@@ -24,7 +24,11 @@ var testTime = time.Date(2026, 3, 14, 10, 20, 0, 0, trade.Zone)
 
 func testKey(number string) trade.Key { return trade.Key{AppID: benchApp, OutTradeNo: number} }
 
-func testPaid(number string) trade.Evidence { return benchNotice(number, 1, testTime) }
+func testPaid(number string) trade.Evidence {
+	e := benchNotice(number, 1, testTime)
+	e.TradeNo += number
+	return e
+}
 
 // hooked is a ledger whose commits go through hook, if there is one.
 type hooked struct {

@@ -32,6 +32,8 @@ type group struct {
 	items    map[string]*heldEntry // held items by their digests
 	settings map[string][]byte     // that are set
 	added    map[string]*sums      // to those of apps
+	// traded are orders by app and by the trade number that they have got in this group
+	traded map[trade.Key]trade.Key
 }
 
 // caused is a new event.

@@ -200,6 +200,13 @@ func (g *group) decide(id string, d trade.Decision) (trade.Decided, error) {
 	if err != nil {
 		return trade.Decided{}, err
 	}
+	foreign, err := g.foreign(keyOf(&h.Held), h.Evidence.TradeNo)
+	if err != nil {
+		return trade.Decided{}, err
+	}
+	if foreign && r.News && d.Begins() {
+		return trade.Decided{}, trade.ErrOwnTrade
+	}
 	if r.News {
 		g.ledger.decided.Store(true) // also if this fails: then it costs a look-up
 		h.Decision, h.changed = r.Item.Decision, true
@@ -214,7 +221,7 @@ func (g *group) decide(id string, d trade.Decision) (trade.Decided, error) {
 			order.evidence = append(slices.Clip(order.evidence), g.keep(&e))
 		}
 		g.stageEvents(order, r.Events)
-		order.Order, order.dirty = r.Order, true
+		g.restate(order, r.Order)
 	}
 	return r, nil
 }

@@ -154,6 +154,15 @@ func (g *group) record(e *trade.Evidence) (ledger.Outcome, error) {
 		return repeatOf(order.Order, answer.given()), nil
 	}
 	f := trade.Fold(order.Order, *e)
+	if f.Changed {
+		foreign, err := g.foreign(f.Order.Key(), f.Order.TradeNo)
+		if err != nil {
+			return ledger.Outcome{}, err
+		}
+		if foreign {
+			f = trade.Foreign(order.Order, *e)
+		}
+	}
 	isNew := f.Changed
 	if f.Held != nil {
 		known, err := g.held(f.Held.ID)
@@ -175,9 +184,38 @@ func (g *group) record(e *trade.Evidence) (ledger.Outcome, error) {
 	}
 	if f.Changed {
 		g.stageEvents(order, f.Events)
-		order.Order, order.dirty = f.Order, true
+		g.restate(order, f.Order)
 	}
 	return ledger.Outcome{Order: f.Order, Events: f.Events, Held: f.Held, Repeat: !isNew}, nil
+}
+
+// foreign reports whether a trade number that is news for an order of the group is
+// another order's, as things stand in this group.
+func (g *group) foreign(k trade.Key, tradeNo string) (bool, error) {
+	if tradeNo == "" || tradeNo == g.orders[k].TradeNo {
+		return false, nil
+	}
+	owner, found := g.traded[trade.Key{AppID: k.AppID, OutTradeNo: tradeNo}]
+	if found && owner != k && g.orders[owner].TradeNo == tradeNo {
+		return true, nil
+	}
+	r, found, err := g.orderByTradeNo(k.AppID, tradeNo)
+	if err != nil || !found {
+		return false, err
+	}
+	e := g.orders[r.Key()]
+	return e == nil || e.TradeNo == tradeNo, nil
+}
+
+// restate has what evidence has made of an order be what the group goes on from.
+func (g *group) restate(e *entry, next trade.Order) {
+	if next.TradeNo != "" && next.TradeNo != e.TradeNo {
+		if g.traded == nil {
+			g.traded = make(map[trade.Key]trade.Key)
+		}
+		g.traded[trade.Key{AppID: next.AppID, OutTradeNo: next.TradeNo}] = next.Key()
+	}
+	e.Order, e.dirty = next, true
 }
 
 func (g *group) keep(e *trade.Evidence) uint64 {

@@ -61,6 +61,8 @@ func recordTests() []test {
 		{"events in sequence", eventsInSequence},
 		{"originals", originals},
 		{"trade numbers lead to orders", tradeNumbers},
+		{"another order's trade", foreignTrades},
+		{"another order's trade at once", foreignTradesAtOnce},
 		{"times and texts come back", timesAndTexts},
 		{"an unknown order is held", unknownOrderIsHeld},
 		{"held once", heldOnce},

@@ -5,7 +5,10 @@ package ledgertest
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
@@ -154,6 +157,86 @@ func tradeNumbers(s *subject) {
 		if _, ok := find(no); ok {
 			s.Errorf("found by %s", no)
 		}
+	}
+}
+
+// foreignTrades: evidence whose trade is another order's is held, whatever order it
+// comes in, and no decision about it moves that order's money. Other apps' numbers
+// are none of its business.
+func foreignTrades(s *subject) {
+	owner, other, unknown := order("A1"), order("A2"), order("A3")
+	s.attempt(owner)
+	s.attempt(other)
+	s.record(says(owner, trade.StatusSuccess, tradeNo("T1")))
+	e := says(other, trade.StatusSuccess, tradeNo("T1"))
+	out := s.record(e)
+	if out.Held == nil || out.Held.Reason != trade.ReasonForeignTrade || out.Order.Paid || len(out.Events) > 0 || string(out.Held.Evidence.Raw) != string(e.Raw) {
+		s.Fatalf("a trade of another order: %+v", out)
+	}
+	if again := s.record(e); again.Held == nil || !again.Repeat {
+		s.Errorf("once more: %+v", again)
+	}
+	made := s.record(says(unknown, trade.StatusSuccess, tradeNo("T1")))
+	for _, id := range []string{out.Held.ID, made.Held.ID} {
+		for _, word := range []trade.Decide{trade.DecideAccept, trade.DecideRefund} {
+			d := deciding(word)
+			d.PublicURL = site
+			if _, err := s.Decide(s.Context(), id, d); !errors.Is(err, trade.ErrOwnTrade) && !errors.Is(err, trade.ErrNotAcceptable) {
+				s.Errorf("deciding %s about another order's trade: %v", word, err)
+			}
+		}
+		s.decide(id, deciding(trade.DecideDismiss))
+	}
+	s.reopen()
+	if o := s.order(other); o.Paid || o.TradeNo != "" || o.Contradicted {
+		s.Errorf("the other order: %+v", o)
+	}
+	if out := s.record(says(other, trade.StatusSuccess, tradeNo("T2"))); !out.Order.Paid || len(out.Events) != 1 {
+		s.Errorf("its own payment: %+v", out)
+	}
+	foreignApp := trade.Key{AppID: "2021000000000002", OutTradeNo: "A1"}
+	s.attempt(foreignApp)
+	if out := s.record(says(foreignApp, trade.StatusSuccess, tradeNo("T1"))); !out.Order.Paid {
+		s.Errorf("another app's trade of the same number: %+v", out)
+	}
+}
+
+// foreignTradesAtOnce: of orders that get one trade number at the same moment, one
+// is paid by it, and what is said of the others is held; what else is recorded in
+// the same moment is not in their way.
+func foreignTradesAtOnce(s *subject) {
+	const orders = 24
+	outs := make([]ledger.Outcome, orders)
+	errs := make([]error, orders)
+	var all sync.WaitGroup
+	for i := range orders {
+		s.attempt(order(fmt.Sprint("A", i)))
+	}
+	for i := range orders {
+		no := fmt.Sprint("T", i)
+		if i%4 == 0 {
+			no = "T"
+		}
+		e := says(order(fmt.Sprint("A", i)), trade.StatusSuccess, tradeNo(no))
+		all.Go(func() { outs[i], errs[i] = s.Record(s.Context(), e) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		s.Fatal(err)
+	}
+	paid, held := 0, 0
+	for i := range outs {
+		switch o := s.order(order(fmt.Sprint("A", i))); {
+		case o.Paid && outs[i].Held == nil:
+			paid++
+		case !o.Paid && outs[i].Held != nil && outs[i].Held.Reason == trade.ReasonForeignTrade:
+			held++
+		default:
+			s.Errorf("%d: %+v, and %+v", i, outs[i], o)
+		}
+	}
+	if paid != orders*3/4+1 || held != orders/4-1 {
+		s.Errorf("%d of %d orders are paid, and %d statements held", paid, orders, held)
 	}
 }
 

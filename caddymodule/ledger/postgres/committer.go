@@ -20,6 +20,7 @@ type call struct {
 	key     trade.Key // the order that run works on
 	news    bool      // run may make the order
 	decides bool      // run decides about what is held
+	tradeNo string    // that run may give to the order; "" if none
 	run     func(*group) error
 
 	err  error         // run's, or the group's; read it after done
@@ -132,27 +133,26 @@ func (l *Ledger) writeGroup(writer int, calls []*call) {
 }
 
 // failed is the outcome of a call whose transaction ended with err.
-func (c *call) failed(err error) error {
-	if constraint(err) == "orders_trade_no" {
-		return errTradeNo
-	}
-	return failed(c.ctx, "writing", err)
-}
+func (c *call) failed(err error) error { return failed(c.ctx, "writing", err) }
 
-// try is transact, again while others are in the way or connections break.
+// try is transact, again while others are in the way or connections break. Whose the
+// trades are that statements name is looked up only if the constraint has found that
+// they are another order's: Alipay's never are.
 func (l *Ledger) try(writer int, calls []*call, marks map[trade.Key][]mark) (err error) {
+	doubted := false
 	for try := range maxTries {
 		if try > 0 {
 			time.Sleep(time.Duration(rand.IntN(10<<try)) * time.Millisecond)
 		}
 		var answered bool
-		answered, err = l.transact(writer, calls, marks)
+		answered, err = l.transact(writer, calls, marks, doubted)
 		if err == nil || !answered || !again(err) {
 			return err
 		}
 		if sqlState(err) == codeCheck { // perhaps a month's part was taken away
 			l.months.forget()
 		}
+		doubted = doubted || constraint(err) == uniqueTradeNo
 	}
 	return err
 }
@@ -160,7 +160,7 @@ func (l *Ledger) try(writer int, calls []*call, marks map[trade.Key][]mark) (err
 // transact is one transaction. answered reports whether there was a connection at
 // all. A panic in it, of a call or of the driver, ends the group and not the
 // process: all of it is rolled back.
-func (l *Ledger) transact(writer int, calls []*call, marks map[trade.Key][]mark) (answered bool, err error) {
+func (l *Ledger) transact(writer int, calls []*call, marks map[trade.Key][]mark, doubted bool) (answered bool, err error) {
 	ctx, cancel := l.bounded(context.Background())
 	defer cancel()
 	conn, err := l.pool.Acquire(ctx)
@@ -168,6 +168,7 @@ func (l *Ledger) transact(writer int, calls []*call, marks map[trade.Key][]mark)
 		return false, err
 	}
 	g := newGroup(l, conn, writer)
+	g.doubted = doubted
 	defer func() {
 		if p := recover(); p != nil {
 			answered, err = false, fmt.Errorf("panic: %v", p)
@@ -217,7 +218,7 @@ func (l *Ledger) answerKnown(calls []*call, err error) bool {
 	}
 	g := newGroup(l, conn, 0)
 	defer g.end(ctx)
-	g.reading = true
+	g.reading, g.doubted = true, true
 	if g.load(ctx, calls, nil) != nil {
 		return false
 	}

@@ -17,9 +17,8 @@ import (
 
 var errClosed = errors.New("it has been closed")
 
-// errTradeNo: the trade number of a statement belongs to another order, which
-// Alipay's numbers never do.
-var errTradeNo = errors.New("this trade number belongs to another order already")
+// uniqueTradeNo is the constraint that no two orders have one trade number.
+const uniqueTradeNo = "orders_trade_no"
 
 // SQLSTATE codes that are told apart.
 const (

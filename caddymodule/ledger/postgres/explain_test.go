@@ -66,6 +66,7 @@ func plans(order int64, now time.Time) map[string]planned {
 		"sqlLockOrders":     {sql: sqlLockOrders, args: keys},
 		"sqlHeldAbout":      {sql: sqlHeldAbout, args: keys},
 		"sqlLockHeld":       {sql: sqlLockHeld, args: keys},
+		"sqlOwners":         {sql: sqlOwners, args: keys},
 		"sqlInsertEvidence": {sql: sqlInsertEvidence, args: rows(5)},
 		"sqlUpdateOrders":   {sql: sqlUpdateOrders, args: append([]any{[]int64{order, order + 1}}, rows(12)...)},
 		"sqlAdvanceOrders":  {sql: sqlAdvanceOrders, args: append([]any{[]int64{order, order + 1}}, rows(4)...)},

@@ -26,10 +26,12 @@ type group struct {
 	conn    *pgxpool.Conn
 	writer  int
 	reading bool // nothing can be written: take no locks
+	doubted bool // a statement may name another order's trade: look them up
 
 	loaded     map[trade.Key]orderRecord
 	loadedHeld map[string]heldRecord
-	numbers    []int64 // for the ids of new orders
+	owners     map[trade.Key]trade.Key // orders by app and trade number, of those that calls name
+	numbers    []int64                 // for the ids of new orders
 
 	orders map[trade.Key]*entry
 	held   map[string]*heldRecord // by digest: as loaded, made or decided
@@ -110,6 +112,7 @@ func (g *group) load(ctx context.Context, calls []*call, marks map[trade.Key][]m
 		}
 	}
 	g.queueHeld(b, sqlHeldAbout, apps, numbers)
+	g.queueOwners(b, calls)
 	if news > 0 && !g.reading {
 		b.Queue(sql(sqlNumbers), news).Query(func(rows pgx.Rows) (err error) {
 			g.numbers, err = pgx.CollectRows(rows, pgx.RowTo[int64])

@@ -65,7 +65,7 @@ func (l *Ledger) Record(ctx context.Context, e trade.Evidence) (ledger.Outcome, 
 	e.Raw = bytes.Clone(e.Raw) // the caller may leave before the group begins
 	shown := l.accepts.shownOf(k)
 	var out ledger.Outcome
-	err := l.submit(&call{ctx: ctx, key: k, run: func(g *group) error {
+	err := l.submit(&call{ctx: ctx, key: k, tradeNo: e.TradeNo, run: func(g *group) error {
 		out = g.record(&e)
 		return nil
 	}})
@@ -88,6 +88,9 @@ func (g *group) record(e *trade.Evidence) ledger.Outcome {
 		return out
 	}
 	f := trade.Fold(order.Order, *e)
+	if f.Changed && g.foreign(f.Order.Key(), f.Order.TradeNo) {
+		f = trade.Foreign(order.Order, *e)
+	}
 	isNew := f.Changed
 	if f.Held != nil {
 		known := g.heldItem(f.Held.ID)
@@ -173,16 +176,18 @@ func cutTimes(o trade.Order) trade.Order {
 // Decide implements ledger.Ledger.
 func (l *Ledger) Decide(ctx context.Context, id string, d trade.Decision) (trade.Decided, error) {
 	d.At = micros(d.At)
-	k, err := row(ctx, l, "reading what is held", func(row pgx.CollectableRow) (k trade.Key, err error) {
-		err = row.Scan(&k.AppID, &k.OutTradeNo)
-		return trade.Key{AppID: uncolumn(k.AppID), OutTradeNo: uncolumn(k.OutTradeNo)}, err
+	var k trade.Key
+	tradeNo, err := row(ctx, l, "reading what is held", func(row pgx.CollectableRow) (tradeNo string, err error) {
+		err = row.Scan(&k.AppID, &k.OutTradeNo, &tradeNo)
+		k.AppID, k.OutTradeNo = uncolumn(k.AppID), uncolumn(k.OutTradeNo)
+		return uncolumn(tradeNo), err
 	}, sqlHeldKey, column(id))
 	if err != nil {
 		return trade.Decided{}, err
 	}
 	shown := l.accepts.shownOf(k)
 	var out trade.Decided
-	err = l.submit(&call{ctx: ctx, key: k, news: true, decides: true, run: func(g *group) (err error) {
+	err = l.submit(&call{ctx: ctx, key: k, news: true, decides: true, tradeNo: tradeNo, run: func(g *group) (err error) {
 		out, err = g.decide(k, id, d)
 		return err
 	}})
@@ -207,6 +212,9 @@ func (g *group) decide(k trade.Key, id string, d trade.Decision) (trade.Decided,
 	out, err := trade.Settle(order.Order, h.Held, d, about)
 	if err != nil || !out.News {
 		return out, err
+	}
+	if d.Begins() && g.foreign(k, h.Evidence.TradeNo) {
+		return trade.Decided{}, trade.ErrOwnTrade
 	}
 	out.Order = cutTimes(out.Order)
 	if out.Changed {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -312,36 +311,5 @@ func TestBusyIsSkipped(t *testing.T) {
 	}
 	if wait := due.Next.Sub(now); wait <= 0 || wait > time.Second {
 		t.Errorf("the busy one is looked for in %s", wait)
-	}
-}
-
-// TestTradeNumberOfAnother: a statement whose trade number is another order's is
-// refused, alone: what was in the same group is recorded.
-func TestTradeNumberOfAnother(t *testing.T) {
-	t.Parallel()
-	d := newDatabase(t)
-	const orders = 20
-	for i := range orders {
-		buy(t, d.ledger, numbered(i))
-	}
-	pay(t, d.ledger, numbered(0))
-	errs := make([]error, orders)
-	var wg sync.WaitGroup
-	for i := 1; i < orders; i++ {
-		wg.Go(func() {
-			e := notice(numbered(i))
-			if i == 7 {
-				e.TradeNo = notice(numbered(0)).TradeNo
-			}
-			_, errs[i] = d.ledger.Record(context.Background(), e)
-		})
-	}
-	wg.Wait()
-	if !errors.Is(errs[7], errTradeNo) || errors.Is(errs[7], ledger.ErrUnavailable) {
-		t.Errorf("the number of another: %v", errs[7])
-	}
-	errs = slices.Delete(errs, 7, 8)
-	if err := errors.Join(errs...); err != nil {
-		t.Error(err)
 	}
 }

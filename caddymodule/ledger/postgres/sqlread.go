@@ -60,7 +60,7 @@ const (
 	sqlHeldWaiting      = `SELECT ` + heldColumns + ` FROM {}.held h WHERE h.position > $1 AND h.waits ORDER BY h.position LIMIT $2`
 	sqlHeldWaitingOfApp = `SELECT ` + heldColumns + ` FROM {}.held h WHERE h.position > $1 AND h.waits AND h.app_id = $3 ORDER BY h.position LIMIT $2`
 	sqlHeldItem         = `SELECT ` + heldColumns + ` FROM {}.held h WHERE h.digest = $1`
-	sqlHeldKey          = `SELECT h.app_id, h.out_trade_no FROM {}.held h WHERE h.digest = $1`
+	sqlHeldKey          = `SELECT h.app_id, h.out_trade_no, h.trade_no FROM {}.held h WHERE h.digest = $1`
 	sqlSetting          = `SELECT value FROM {}.settings WHERE name = $1`
 	sqlTotals           = `SELECT coalesce(sum(t.paid), 0)::bigint, coalesce(sum(t.refunded), 0)::bigint,
 		coalesce(sum(t.refunded_told), 0)::bigint, coalesce(sum(t.accepted), 0)::bigint

@@ -16,7 +16,9 @@ const (
 	sqlLockOrders = `SELECT ` + orderColumns + `, o.tellings` + byKey + ` ORDER BY o.app_id, o.out_trade_no FOR UPDATE OF o`
 	sqlHeldAbout  = `SELECT ` + heldColumns + ` FROM unnest($1::text[], $2::text[]) AS k (app_id, out_trade_no)
 		JOIN {}.held h ON h.app_id = k.app_id AND h.out_trade_no = k.out_trade_no`
-	sqlLockHeld       = sqlHeldAbout + ` ORDER BY h.digest FOR UPDATE OF h`
+	sqlLockHeld = sqlHeldAbout + ` ORDER BY h.digest FOR UPDATE OF h`
+	sqlOwners   = `SELECT o.app_id, o.trade_no, o.out_trade_no FROM unnest($1::text[], $2::text[]) AS k (app_id, trade_no)
+		JOIN {}.orders o ON o.app_id = k.app_id AND o.trade_no = k.trade_no`
 	sqlNumbers        = `SELECT nextval('{}.order_numbers') FROM generate_series(1, $1)`
 	sqlMonth          = `SELECT {}.month($1)`
 	sqlInsertEvidence = `INSERT INTO {}.evidence (order_id, number, facts, raw, content_type)
