@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 )
@@ -44,7 +45,7 @@ type Module struct {
 	Migrate string `json:"migrate,omitempty"`
 
 	// The most connections of this process, beside one that listens; from 4 to 1000.
-	// It cannot be changed by a reload. Default: 16.
+	// A reload with another value logs that it takes a restart. Default: 16.
 	MaxConns int `json:"max_conns,omitempty"`
 
 	// The longest time for one statement; from 100ms to 10m. Default: 5s.
@@ -102,10 +103,14 @@ func (m *Module) Provision(ctx caddy.Context) error {
 		return err
 	}
 	m.ledger, m.acquired = value.(pooled).Ledger, true
-	if joined {
-		return m.ledger.adopt(opening, c)
+	if !joined {
+		return nil
 	}
-	return nil
+	if have := int(m.ledger.pool.Config().MaxConns); have != c.MaxConns {
+		ctx.Logger().Warn("max_conns of the ledger changes with a restart only",
+			zap.Int("max_conns", have), zap.Int("configured", c.MaxConns))
+	}
+	return m.ledger.adopt(opening, c)
 }
 
 // config reads the options.
