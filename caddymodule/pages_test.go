@@ -86,3 +86,25 @@ func TestPagesNameAll(t *testing.T) {
 		}
 	}
 }
+
+// TestScalePages: both languages give the same figures, and both links lead
+// somewhere.
+func TestScalePages(t *testing.T) {
+	t.Parallel()
+	english, chinese := doc(t, "scale.md"), doc(t, "scale.zh-CN.md")
+	headings := regexp.MustCompile(`(?m)^## `)
+	if a, b := len(headings.FindAllString(english, -1)), len(headings.FindAllString(chinese, -1)); a != b || a < 8 {
+		t.Errorf("%d sections, and %d in Chinese", a, b)
+	}
+	inputs := regexp.MustCompile(`(?m)^\|.*\|$`)
+	a, b := inputs.FindAllString(english, -1), inputs.FindAllString(chinese, -1)
+	if len(a) != len(b) {
+		t.Fatalf("%d rows of tables, and %d in Chinese", len(a), len(b))
+	}
+	figures := regexp.MustCompile(`[0-9][0-9.,]*[0-9]|[0-9]`)
+	for i := range a {
+		if x, y := figures.FindAllString(a[i], -1), figures.FindAllString(b[i], -1); len(x) != len(y) {
+			t.Errorf("other figures:\n%s\n%s", a[i], b[i])
+		}
+	}
+}

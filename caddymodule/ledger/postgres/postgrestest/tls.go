@@ -81,7 +81,7 @@ func (s *Server) Encrypt(t testing.TB, a *Authority, database string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, s, rules, "hostnossl "+database+" all all reject\n"+string(before))
+	write(t, s, rules, "hostnossl "+database+" all 0.0.0.0/0 reject\n"+string(before))
 	s.Exec(t, "postgres", "ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		var on bool
