@@ -148,6 +148,9 @@ func deadEvents(s *subject) {
 	s.wantDue(ledger.TaskTell, site, "one", bought.Add(1000*time.Hour))
 	s.change(k, func(o *trade.Order) bool { return o.Revive(decidedAt) })
 	want(false, false, false)
+	if list := s.history(k).Tellings; len(list) != 1 || list[0].Sequence != 1 {
+		s.Errorf("what was given up begins anew, and yet: %+v", list)
+	}
 	s.wantDue(ledger.TaskTell, site, "one", decidedAt, "A")
 	// what is withheld is not dead
 	s.record(says(k, trade.StatusClosed))

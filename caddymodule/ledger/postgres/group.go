@@ -313,12 +313,12 @@ func (g *group) saved() {
 // refused keeps the record of how the next event fares at the shop. An order that is
 // told of anew, after a decision, begins at nothing.
 func (e *entry) refused(before *trade.Order) {
-	if i, found := e.findTelling(e.Accepted + 1); e.Refusals == 0 && found && e.tellings[i].AcceptedAt.IsZero() {
-		e.tellings = slices.Delete(slices.Clone(e.tellings), i, i+1)
-	}
-	if e.Refusals > 0 && (e.Refusals != before.Refusals || e.Refusal != before.Refusal) {
+	switch i, found := e.findTelling(e.Accepted + 1); {
+	case e.Refusals > 0 && (e.Refusals != before.Refusals || e.Refusal != before.Refusal):
 		t := e.telling(e.Accepted + 1)
 		t.Refusals, t.RefusedSince, t.Refusal = e.Refusals, e.RefusedSince, e.Refusal
+	case e.Refusals == 0 && before.Refusals > 0 && found: // given up, and begun anew
+		e.tellings = slices.Delete(slices.Clone(e.tellings), i, i+1)
 	}
 }
 
