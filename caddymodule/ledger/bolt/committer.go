@@ -186,6 +186,9 @@ func (l *Ledger) transact(calls []*call, marks map[orderKey]mark) (err error) {
 	for _, c := range calls {
 		c.err = l.runCall(c, g)
 	}
+	if g.failed != nil {
+		return g.failed
+	}
 	if before := int64(tx.ID()) - 1; !g.changed() && before <= l.committer.durable.Load() {
 		return nil // all of it was known, and is on disk
 	}

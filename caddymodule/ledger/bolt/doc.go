@@ -27,6 +27,8 @@
 //	totals    app -> sums over its orders, kept up to date by each transaction
 //	settings  name -> value
 //	alias     event's id in the ledger that it came from -> its id; only if there is one
+//	archived  app -> sums over its orders that were moved to archives
+//	freed     chunk of evidence -> how many of its bytes nobody refers to
 //
 // An id is a big-endian uint64: the time of the record in microseconds since
 // 1970, or one more than the last id if that is greater. It serves as a
@@ -41,7 +43,8 @@
 // and lease.go are what is to be done and by whom, recent.go the orders at hand,
 // totals.go the sums. set.go is what indexes are made of, stream.go the evidence;
 // wire.go and the *codec.go files are the encoding. read.go, list.go and
-// history.go are the reading side, backup.go copies a file in use and check.go reads
-// one through; export.go and import.go carry records to other ledgers and back,
-// alias.go keeps their ids; module.go is Caddy's face.
+// history.go are the reading side, archive.go and remove.go are for orders that
+// move to archives, backup.go copies a file in use and check.go reads one through;
+// export.go and import.go carry records to other ledgers and back, alias.go keeps
+// their ids; module.go is Caddy's face.
 package bolt

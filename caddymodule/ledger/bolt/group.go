@@ -33,7 +33,9 @@ type group struct {
 	settings map[string][]byte     // that are set
 	added    map[string]*sums      // to those of apps
 	// traded are orders by app and by the trade number that they have got in this group
-	traded map[trade.Key]trade.Key
+	traded  map[trade.Key]trade.Key
+	removed []trade.Key // orders that are deleted already, see remove
+	failed  error       // they could not be: the group fails
 }
 
 // caused is a new event.
@@ -122,7 +124,7 @@ func (g *group) nextID(t time.Time) uint64 {
 }
 
 func (g *group) changed() bool {
-	if len(g.events)+len(g.retold)+len(g.settings) > 0 {
+	if len(g.events)+len(g.retold)+len(g.settings)+len(g.removed) > 0 {
 		return true
 	}
 	for _, h := range g.items {
@@ -169,6 +171,7 @@ func (g *group) save() error {
 // saved is told that the transaction is on disk.
 func (g *group) saved(tx int) {
 	g.ledger.names.setStored(g.names)
+	g.ledger.recent.drop(g.removed)
 	g.ledger.recent.put(tx, g.orders)
 }
 

@@ -123,6 +123,9 @@ func (l *Ledger) load(tx *bbolt.Tx) (err error) {
 	if l.names, err = loadNames(tx.Bucket(bucketNames)); err != nil {
 		return err
 	}
+	if id, ok := parseID(meta.Get(keyLast)); ok {
+		l.committer.lastID = max(l.committer.lastID, id)
+	}
 	for _, name := range [][]byte{bucketOrders, bucketEvents, bucketHeld} {
 		if k, _ := tx.Bucket(name).Cursor().Last(); k != nil {
 			id, ok := parseID(k)

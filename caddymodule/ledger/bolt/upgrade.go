@@ -51,7 +51,8 @@ func (v *view) indexHeld() error {
 	return v.about().apply(about, keep)
 }
 
-// countAll are the sums of all apps, counted from all orders and events.
+// countAll are the sums of all apps, counted from all orders and events, and those
+// of what was archived.
 func (v *view) countAll() (map[string]*sums, error) {
 	totals := make(map[string]*sums)
 	for id := range v.allIDs(bucketOrders, 0) {
@@ -68,7 +69,7 @@ func (v *view) countAll() (map[string]*sums, error) {
 		}
 		totals[r.AppID].add(s)
 	}
-	return totals, nil
+	return totals, v.archivedSums(totals)
 }
 
 // makeBuckets makes buckets, and in those of sets the first block.
