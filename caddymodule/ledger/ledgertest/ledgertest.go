@@ -34,7 +34,7 @@ type Harness struct {
 
 // Run runs the suite. open is called for each test, at the same time by several.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	for _, tt := range slices.Concat(recordTests(), merchantTests(), wholeTests()) {
+	for _, tt := range slices.Concat(recordTests(), merchantTests(), wholeTests(), archivingTests()) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := open(t)

@@ -33,6 +33,7 @@
 // and derived.go write it. marks.go holds the accepted marks that ride along,
 // lease.go what is to be done and by whom, hub.go tells other processes. read.go,
 // list.go, history.go, setting.go and totals.go are the reading side; wire.go,
-// convert.go and text.go are the encoding, sqlread.go and sqlwrite.go the
-// statements, migrations the schema; module.go is Caddy's face.
+// convert.go and text.go are the encoding, sqlread.go, sqlwrite.go and sqlarchive.go
+// the statements, migrations the schema; archive.go and tidy.go are for orders that
+// move to archives; module.go is Caddy's face.
 package postgres
