@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -41,40 +42,62 @@ type Watcher struct {
 	Logger   *zap.Logger
 }
 
-// Archiver archives one ledger in the background, by the setting that it was given
-// last.
+// Archiver archives one ledger in the background, over all configurations.
 type Archiver struct {
 	store Store
 	owner string
 	now   func() time.Time
 
 	mu      sync.Mutex
-	setting *Setting
-	end     context.CancelFunc // of what Set has begun
+	configs []*configured      // the newest counts
+	running *Setting           // what is being done; nil: nothing
+	end     context.CancelFunc // of what is being done
 	work    sync.WaitGroup
+
+	watcher atomic.Pointer[Watcher] // the newest configuration's
 }
 
-// New makes an archiver, which does nothing until Set.
-func New(s Store) *Archiver {
-	return &Archiver{store: s, owner: rand.Text(), now: time.Now}
+type configured struct {
+	setting *Setting
+	watcher Watcher
 }
 
-// Set begins to archive by a setting, in place of the one before; nil ends it. A run
-// that is under way ends first, unless the setting is the same.
-func (a *Archiver) Set(s *Setting, w Watcher) {
+// New makes an archiver, which does nothing until Add.
+func New(s Store) *Archiver { return &Archiver{store: s, owner: rand.Text(), now: time.Now} }
+
+// Add has a configuration's setting count, nil for none, until it is taken back: then
+// the one before counts again, as when a configuration fails to start. A pass under
+// way goes on if the setting is the same, and else ends first.
+func (a *Archiver) Add(s *Setting, w Watcher) (remove func()) {
+	c := &configured{s, w}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s.Same(a.setting) {
+	a.configs = append(a.configs, c)
+	a.apply()
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.configs = slices.DeleteFunc(a.configs, func(have *configured) bool { return have == c })
+		a.apply()
+	}
+}
+
+func (a *Archiver) apply() {
+	var s *Setting
+	if n := len(a.configs); n > 0 {
+		s = a.configs[n-1].setting
+		a.watcher.Store(&a.configs[n-1].watcher)
+	}
+	if s.Same(a.running) {
 		return
 	}
 	a.stop()
-	a.setting = s
-	if s == nil {
+	if a.running = s; s == nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.end = cancel
-	a.work.Go(func() { a.loop(ctx, s, w) })
+	a.work.Go(func() { a.loop(ctx, s) })
 }
 
 func (a *Archiver) stop() {
@@ -85,15 +108,15 @@ func (a *Archiver) stop() {
 	a.work.Wait()
 }
 
-// Close ends it. A run under way ends with the transaction that it is at.
+// Close ends it. A pass under way ends with the transaction that it is at.
 func (a *Archiver) Close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.stop()
-	a.setting = nil
+	a.configs = nil
+	a.apply()
 }
 
-func (a *Archiver) loop(ctx context.Context, s *Setting, w Watcher) {
+func (a *Archiver) loop(ctx context.Context, s *Setting) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -103,7 +126,7 @@ func (a *Archiver) loop(ctx context.Context, s *Setting, w Watcher) {
 		case <-timer.C:
 		}
 		pause := every
-		if a.once(ctx, s, w) != Finished {
+		if a.once(ctx, s) != Finished {
 			pause = soon
 		}
 		timer.Reset(pause)
@@ -111,12 +134,13 @@ func (a *Archiver) loop(ctx context.Context, s *Setting, w Watcher) {
 }
 
 // once is one run, with its line in the log.
-func (a *Archiver) once(ctx context.Context, s *Setting, w Watcher) (o Outcome) {
-	p := Pass{Store: a.store, Folder: s.Folder, Before: s.before, Owner: a.owner, Now: a.now, Archived: w.Archived}
+func (a *Archiver) once(ctx context.Context, s *Setting) (o Outcome) {
+	p := Pass{Store: a.store, Folder: s.Folder, Before: s.before, Owner: a.owner, Now: a.now, Archived: func(orders int) { a.watcher.Load().Archived(orders) }}
 	report, err := p.Run(ctx)
 	if ctx.Err() != nil { // it was ended
 		return Failed
 	}
+	w := a.watcher.Load()
 	fields := []zap.Field{zap.Int("archived", report.Archived), zap.Strings("files", report.Files)}
 	for _, why := range slices.Sorted(maps.Keys(report.Kept)) {
 		fields = append(fields, zap.Int("kept_"+string(why), report.Kept[why]))

@@ -6,11 +6,13 @@ package bolt
 import (
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/archive"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 )
 
@@ -30,6 +32,9 @@ type Module struct {
 	// Default: alipay/alipay.db in Caddy's data folder.
 	Path string `json:"path,omitempty"`
 
+	// What is moved from the ledger to files. Default: nothing is ever deleted.
+	Archive *archive.Setting `json:"archive,omitempty"`
+
 	ledger   *Ledger
 	key      string // canonical path
 	acquired bool   // Cleanup has to give the ledger back
@@ -45,6 +50,9 @@ func (Module) CaddyModule() caddy.ModuleInfo {
 
 // Provision opens the ledger, or joins those who have it open.
 func (m *Module) Provision(ctx caddy.Context) error {
+	if err := m.Archive.Provision(time.Now()); err != nil {
+		return fmt.Errorf("ledger bolt: %w", err)
+	}
 	path := m.Path
 	if path == "" {
 		path = filepath.Join(caddy.AppDataDir(), "alipay", "alipay.db")
@@ -74,12 +82,17 @@ func (m *Module) Provision(ctx caddy.Context) error {
 // Ledger implements ledger.Provider.
 func (m *Module) Ledger() ledger.Ledger { return m.ledger }
 
+// ArchiveSetting implements archive.Archiving.
+func (m *Module) ArchiveSetting() *archive.Setting { return m.Archive }
+
 // Identity implements ledger.Provider: the canonical path.
 func (m *Module) Identity() string { return m.key }
 
 // UnmarshalCaddyfile reads:
 //
-//	bolt [<path>]
+//	bolt [<path>] {
+//	    archive <folder> before <YYYY-MM-DD>
+//	}
 func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the ledger's kind
 	if d.NextArg() {
@@ -91,8 +104,17 @@ func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("bolt takes one path, %q is too much", d.Val())
 	}
-	if d.NextBlock(0) {
-		return d.Errf("bolt takes no block, and knows no option %q", d.Val())
+	for d.NextBlock(0) {
+		switch {
+		case d.Val() != "archive":
+			return d.Errf("bolt knows no option %q", d.Val())
+		case m.Archive != nil:
+			return d.Err("archive is given twice")
+		}
+		m.Archive = new(archive.Setting)
+		if err := m.Archive.UnmarshalCaddyfile(d); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -123,4 +145,5 @@ var (
 	_ caddy.CleanerUpper    = (*Module)(nil)
 	_ caddyfile.Unmarshaler = (*Module)(nil)
 	_ ledger.Provider       = (*Module)(nil)
+	_ archive.Archiving     = (*Module)(nil)
 )

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/archive"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 )
 
@@ -66,6 +67,11 @@ type Module struct {
 	// server is refused.
 	AsynchronousCommit bool `json:"asynchronous_commit,omitempty"`
 
+	// What is moved from the ledger to files. Processes that share the ledger take
+	// turns; each of them that has this option needs the folder. Default: nothing is
+	// ever deleted.
+	Archive *archive.Setting `json:"archive,omitempty"`
+
 	ledger   *Ledger
 	key      string // Identity of the configuration
 	acquired bool   // Cleanup has to give the ledger back
@@ -87,6 +93,9 @@ const openTimeout = time.Minute
 func (m *Module) Provision(ctx caddy.Context) error {
 	c, err := m.config()
 	if err != nil {
+		return fmt.Errorf("ledger postgres: %w", err)
+	}
+	if err := m.Archive.Provision(time.Now()); err != nil {
 		return fmt.Errorf("ledger postgres: %w", err)
 	}
 	m.key = c.Identity()
@@ -157,6 +166,9 @@ func (m *Module) config() (*Config, error) {
 // Ledger implements ledger.Provider.
 func (m *Module) Ledger() ledger.Ledger { return m.ledger }
 
+// ArchiveSetting implements archive.Archiving.
+func (m *Module) ArchiveSetting() *archive.Setting { return m.Archive }
+
 // Identity implements ledger.Provider: hosts, database and schema.
 func (m *Module) Identity() string { return m.key }
 
@@ -170,6 +182,7 @@ func (m *Module) Identity() string { return m.key }
 //	    lock_timeout        <duration>
 //	    pooler              transaction
 //	    asynchronous_commit
+//	    archive             <folder> before <YYYY-MM-DD>
 //	}
 func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the ledger's kind
@@ -187,7 +200,12 @@ func (m *Module) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("%s is given twice", option)
 		}
 		seen[option] = true
-		if option == "asynchronous_commit" {
+		if option == "archive" {
+			m.Archive = new(archive.Setting)
+			if err := m.Archive.UnmarshalCaddyfile(d); err != nil {
+				return err
+			}
+		} else if option == "asynchronous_commit" {
 			m.AsynchronousCommit = true
 		} else if !d.NextArg() || d.Val() == "" {
 			return d.Errf("%s needs a value, or is no option of postgres", option)
@@ -260,4 +278,5 @@ var (
 	_ caddy.CleanerUpper    = (*Module)(nil)
 	_ caddyfile.Unmarshaler = (*Module)(nil)
 	_ ledger.Provider       = (*Module)(nil)
+	_ archive.Archiving     = (*Module)(nil)
 )
