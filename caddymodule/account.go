@@ -86,6 +86,8 @@ type Account struct {
 	ledger  ledger.Ledger
 	courier *courier.Courier
 	release func(context.Context) error
+
+	archiving archiving
 }
 
 var (
@@ -171,8 +173,13 @@ func (a *Account) openLedger(ctx caddy.Context) error {
 		return fmt.Errorf("ledger: module %T does not implement ledger.Provider", mod)
 	}
 	a.ledger = provider.Ledger()
+	kind := mod.(caddy.Module).CaddyModule().ID.Name()
 	if o, ok := a.ledger.(ledger.Observable); ok {
-		o.Observe(theMetrics().committed(mod.(caddy.Module).CaddyModule().ID.Name()))
+		o.Observe(theMetrics().committed(kind))
+	}
+	theMetrics().showArchiving(kind)
+	if a.archiving, err = acquireArchiver(provider, kind); err != nil {
+		return err
 	}
 	a.courier, a.release, err = acquireCourier(a.AppID, provider)
 	return err
@@ -185,10 +192,11 @@ func (a *Account) cleanup(ctx context.Context) error {
 	if a.gateway != nil {
 		a.gateway.Close()
 	}
-	if a.release == nil { // nothing was acquired
-		return nil
+	err := a.archiving.release()
+	if a.release == nil { // nothing else was acquired
+		return err
 	}
 	release := a.release
 	a.release = nil
-	return release(ctx)
+	return errors.Join(err, release(ctx))
 }

@@ -69,6 +69,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("alipay: account %q: %w", name, err)
 		}
 	}
+	if _, err := a.archives(); err != nil {
+		return err
+	}
 	return a.index()
 }
 
@@ -89,6 +92,7 @@ func (a *App) Start() error {
 				zap.String("account", name))
 		}
 	}
+	a.stopAsk = append(a.stopAsk, a.startArchiving()...)
 	return nil
 }
 

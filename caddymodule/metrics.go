@@ -36,6 +36,10 @@ type metrics struct {
 	commitCalls    *prometheus.HistogramVec
 	commitFailures *prometheus.CounterVec
 
+	archived    *prometheus.CounterVec
+	archiveRuns *prometheus.CounterVec
+	archiveLast *prometheus.GaugeVec
+
 	books *books
 }
 
@@ -87,6 +91,15 @@ func newMetrics() *metrics {
 		commitFailures: counter("ledger_commit_failures_total",
 			"Commits of the ledger that failed, and recorded nothing.", "ledger"),
 
+		archived: counter("archived_orders_total",
+			"Orders that were moved from the ledger to files.", "ledger"),
+		archiveRuns: counter("archive_runs_total",
+			"Passes over the ledger for orders to archive, by how they ended.", "ledger", "outcome"),
+		archiveLast: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: metricNamespace, Subsystem: metricSubsystem, Name: "archive_last_finished_timestamp_seconds",
+			Help: "When the last pass came to its end, as a Unix time; 0 if none has.",
+		}, []string{"ledger"}),
+
 		books: newBooks(),
 	}
 }
@@ -96,7 +109,8 @@ func newMetrics() *metrics {
 func (m *metrics) register(r *prometheus.Registry) error {
 	for _, c := range []prometheus.Collector{
 		m.requests, m.rejections, m.deliveries, m.deliveryTime, m.payments, m.events, m.held, m.shadow, m.dropped,
-		m.calls, m.callTime, m.keys, m.commitTime, m.commitCalls, m.commitFailures, m.books,
+		m.calls, m.callTime, m.keys, m.commitTime, m.commitCalls, m.commitFailures,
+		m.archived, m.archiveRuns, m.archiveLast, m.books,
 	} {
 		err := r.Register(c)
 		if _, known := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !known {
