@@ -14,10 +14,9 @@ import (
 
 func (t *tool) ledger() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "ledger check <file> | copy <from> <to>",
-		Short: t.lang.Say("Checks a ledger's file, or carries a ledger over to another one", "检查账本文件，或将账本迁移到另一个账本"),
-		Long: t.lang.Say("Checks a bolt ledger's file, or a backup of one; or carries a ledger over to another one.\n",
-			"检查 bolt 账本文件或其备份；或将账本迁移到另一个账本。\n"),
+		Use:   "ledger <command>",
+		Short: t.lang.Say("Checks and moves ledgers, and reads archived orders", "检查和迁移账本，读取归档订单"),
+		Long:  t.lang.Say("Checks and moves ledgers, and reads archived orders.\n", "检查和迁移账本，读取归档订单。\n"),
 	}
 	check := &cobra.Command{
 		Use:   "check <file>",
@@ -32,7 +31,7 @@ check that.
 		Args:    cobra.ExactArgs(1),
 		RunE:    t.run((*job).checkLedger),
 	}
-	cmd.AddCommand(check, t.copyCommand())
+	cmd.AddCommand(check, t.copyCommand(), t.archived())
 	return cmd
 }
 
