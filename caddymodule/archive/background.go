@@ -23,6 +23,9 @@ const (
 	every = 6 * time.Hour
 	// soon is the pause after a run that did not come to its end.
 	soon = 15 * time.Minute
+	// startAfter is the pause before the first pass: a configuration may still fail to
+	// start, and is then taken back.
+	startAfter = 2 * time.Second
 )
 
 // Outcome says in one word how a run ended.
@@ -47,6 +50,7 @@ type Archiver struct {
 	store Store
 	owner string
 	now   func() time.Time
+	pause time.Duration // before the first pass
 
 	mu      sync.Mutex
 	configs []*configured      // the newest counts
@@ -63,7 +67,9 @@ type configured struct {
 }
 
 // New makes an archiver, which does nothing until Add.
-func New(s Store) *Archiver { return &Archiver{store: s, owner: rand.Text(), now: time.Now} }
+func New(s Store) *Archiver {
+	return &Archiver{store: s, owner: rand.Text(), now: time.Now, pause: startAfter}
+}
 
 // Add has a configuration's setting count, nil for none, until it is taken back: then
 // the one before counts again, as when a configuration fails to start. A pass under
@@ -117,7 +123,7 @@ func (a *Archiver) Close() {
 }
 
 func (a *Archiver) loop(ctx context.Context, s *Setting) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(a.pause)
 	defer timer.Stop()
 	for {
 		select {

@@ -55,6 +55,7 @@ func TestSettings(t *testing.T) {
 	leases := make(chan string, 100)
 	a := archive.New(stopped{l, leases})
 	defer a.Close()
+	a.AtOnce()
 	pass := func(want bool) {
 		t.Helper()
 		if !want {

@@ -4,6 +4,7 @@
 package bolt
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/archive"
+	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
 )
 
@@ -95,4 +97,67 @@ func chunksOf(t *testing.T, l *Ledger) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// TestRemoveWithinGroup: calls of the group that deletes an order see it before, and
+// no order after; and what a call before has changed is not deleted.
+func TestRemoveWithinGroup(t *testing.T) {
+	t.Parallel()
+	o := newOpened(t, filepath.Join(t.TempDir(), "alipay.db"))
+	at := time.Date(2024, 3, 14, 10, 0, 0, 0, trade.Zone)
+	var list []ledger.Exported
+	for i := range 2 {
+		paidOrder(t, o.ledger, i, at, true)
+	}
+	if err := o.ledger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.open(t)
+	l := o.ledger
+	key := func(i int) trade.Key { return trade.Key{AppID: "2021000000000001", OutTradeNo: fmt.Sprint("A", i)} }
+	for i := range 2 {
+		w, err := l.Whole(t.Context(), key(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := w.Line()
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, ledger.Exported{Key: key(i), Digest: sha256.Sum256(line)})
+	}
+	statement := func(i int) *trade.Evidence {
+		return &trade.Evidence{
+			Source: trade.SourceNotify, AppID: key(i).AppID, OutTradeNo: key(i).OutTradeNo, TradeNo: fmt.Sprint("20240314", i),
+			Status: trade.StatusFinished, Total: 100, ReceivedAt: at.Add(time.Hour), PaidAt: at, Raw: []byte("finished"),
+		}
+	}
+	var removed int
+	var out ledger.Outcome
+	calls := make([]*call, 0, 4)
+	for _, run := range []func(*group) error{
+		func(g *group) error { _, err := g.record(statement(0)); return err },
+		func(g *group) (err error) { removed, err = g.remove(list); return err },
+		func(g *group) (err error) { out, err = g.record(statement(1)); return err },
+		func(g *group) error {
+			_, err := g.attempt(key(1), trade.Attempt{Total: 7, PublicURL: "https://shop.example", At: at})
+			return err
+		},
+	} {
+		calls = append(calls, &call{ctx: t.Context(), run: run, done: make(chan struct{})})
+	}
+	l.commitGroup(calls)
+	for i, c := range calls {
+		if <-c.done; c.err != nil {
+			t.Errorf("call %d: %v", i, c.err)
+		}
+	}
+	if removed != 1 || out.Held == nil || out.Held.Reason != trade.ReasonUnknownOrder {
+		t.Errorf("%d removed, then %+v", removed, out)
+	}
+	for i, total := range []trade.Amount{100, 7} {
+		if r, err := l.Order(t.Context(), key(i)); err != nil || r.Total != 0 && r.Total != total || r.Latest().Total != total {
+			t.Errorf("order %d: %+v, %v", i, r, err)
+		}
+	}
 }
