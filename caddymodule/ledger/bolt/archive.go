@@ -36,26 +36,8 @@ func (l *Ledger) Whole(ctx context.Context, k trade.Key) (w ledger.Whole, err er
 
 // whole reads all that is kept about an order.
 func (v *view) whole(r *orderRecord) (w ledger.Whole, err error) {
-	w.Record = ledger.Record{Position: r.id, Order: r.Order}
-	for _, place := range r.evidence {
-		e, err := v.evidence(place)
-		if err != nil {
-			return w, err
-		}
-		e.AppID, e.OutTradeNo = r.AppID, r.OutTradeNo
-		w.Record.Evidence = append(w.Record.Evidence, e)
-	}
-	for i, id := range r.events {
-		ev, err := v.event(id)
-		if err != nil {
-			return w, err
-		}
-		w.Record.Events = append(w.Record.Events, ledger.RecordEvent{
-			Event: v.public(&ev, r.OutTradeNo), Position: id, Evidence: ev.evidence,
-		})
-		if i < r.Accepted && ev.telling != (telling{}) {
-			w.Record.Tellings = append(w.Record.Tellings, ev.public(ev.Sequence))
-		}
+	if w.Record, err = v.exported(r, mark{}); err != nil {
+		return w, err
 	}
 	for h, err := range v.heldAbout(r.Key()) {
 		if err != nil {

@@ -119,6 +119,9 @@ func (g *group) eraseRecords(all []gone) error {
 			return err
 		}
 		for _, id := range all[i].events {
+			if err := g.eraseAlias(id); err != nil {
+				return err
+			}
 			if err := events.Delete(idKey(id)); err != nil {
 				return err
 			}
@@ -133,6 +136,19 @@ func (g *group) eraseRecords(all []gone) error {
 		}
 	}
 	return nil
+}
+
+// eraseAlias deletes what leads to an event from another ledger.
+func (g *group) eraseAlias(id uint64) error {
+	b := g.tx.Bucket(bucketAlias)
+	if b == nil {
+		return nil
+	}
+	ev, err := g.event(id)
+	if err != nil || ev.alias == "" {
+		return err
+	}
+	return b.Delete([]byte(ev.alias))
 }
 
 func (g *group) eraseIndexes(all []gone) error {

@@ -55,8 +55,9 @@ func (l *Ledger) Whole(ctx context.Context, k trade.Key) (w ledger.Whole, err er
 
 // whole reads all that is kept about an order, and its id.
 func (l *Ledger) whole(ctx context.Context, tx pgx.Tx, k trade.Key) (id int64, w ledger.Whole, err error) {
+	m := &moment{ledger: l, tx: tx}
 	app, number := column(k.AppID), column(k.OutTradeNo)
-	found, err := collect(ctx, tx, scanListedWithTellings, l.schema.sql(sqlWholeOrder), app, number)
+	found, err := collect(ctx, m, scanWhole, sqlWholeOrder, app, number)
 	if err != nil {
 		return 0, w, err
 	}
@@ -70,41 +71,17 @@ func (l *Ledger) whole(ctx context.Context, tx pgx.Tx, k trade.Key) (id int64, w
 			w.Record.Tellings = append(w.Record.Tellings, t)
 		}
 	}
-	if w.Record.Evidence, err = collect(ctx, tx, scanStatement(k), l.schema.sql(sqlWholeEvidence), r.id); err != nil {
+	if w.Record.Evidence, err = collect(ctx, m, scanStatement(k), sqlWholeEvidence, r.id); err != nil {
 		return 0, w, err
 	}
-	if w.Record.Events, err = collect(ctx, tx, l.scanRecordEvent(r), l.schema.sql(sqlWholeEvents), r.id); err != nil {
+	if w.Record.Events, err = collect(ctx, m, l.scanRecordEvent(r), sqlWholeEvents, r.id); err != nil {
 		return 0, w, err
 	}
-	held, err := collect(ctx, tx, scanHeld, l.schema.sql(sqlHeldOf), app, number)
+	held, err := collect(ctx, m, scanHeld, sqlHeldOf, app, number)
 	for i := range held {
 		w.Held = append(w.Held, ledger.HeldRecord{Position: uint64(held[i].position), Held: held[i].Held})
 	}
 	return r.id, w, err
-}
-
-func collect[T any](ctx context.Context, tx pgx.Tx, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
-	rows, err := tx.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scan)
-}
-
-func scanListedWithTellings(row pgx.CollectableRow) (orderRecord, error) {
-	var data []byte
-	var position int64
-	r, err := scanOrder(row, &data, &position)
-	r.position = position
-	if err != nil || data == nil {
-		return r, err
-	}
-	var list []telling
-	err = decode("list of tellings", data, &list)
-	for i := range list {
-		r.tellings = append(r.tellings, list[i].telling())
-	}
-	return r, err
 }
 
 func scanStatement(k trade.Key) pgx.RowToFunc[trade.Evidence] {
@@ -125,7 +102,7 @@ func (l *Ledger) scanRecordEvent(r *orderRecord) pgx.RowToFunc[ledger.RecordEven
 		var position int64
 		var evidence int
 		e, err := scanEvent(row, nil, &position, &evidence)
-		e.ID, e.OutTradeNo = l.eventID(r.id, e.Sequence), r.OutTradeNo
+		e.ID, e.OutTradeNo = l.named(r.id, &e), r.OutTradeNo
 		return ledger.RecordEvent{Event: e, Position: uint64(position), Evidence: evidence}, err
 	}
 }
@@ -199,7 +176,7 @@ func (l *Ledger) erasing(ids []int64, digests []string) *pgx.Batch {
 	if len(ids) == 0 {
 		return b
 	}
-	for _, sql := range []string{sqlEraseEvents, sqlEraseEvidence, sqlEraseAgenda, sqlEraseLeases, sqlEraseOrders} {
+	for _, sql := range []string{sqlEraseImported, sqlEraseEvents, sqlEraseEvidence, sqlEraseAgenda, sqlEraseLeases, sqlEraseOrders} {
 		b.Queue(l.schema.sql(sql), ids)
 	}
 	b.Queue(l.schema.sql(sqlEraseHeld), digests)
