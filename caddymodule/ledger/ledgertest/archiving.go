@@ -25,6 +25,7 @@ func archivingTests() []test {
 		{"what changes is not deleted", archivingChanged},
 		{"evidence about an archived order", archivedEvidence},
 		{"one archives at a time", archivingAlone},
+		{"archiving what another ledger told", archivingForeign},
 		{"archiving any ledger", archivingAny},
 	}
 }
@@ -274,6 +275,38 @@ func archivingAlone(s *subject) {
 	lease("two", now, now, true)
 	s.archive(s.TempDir())
 	lease("three", now, now.Add(time.Minute), true)
+}
+
+// archivingForeign: an event from another ledger is archived with its own id, which
+// then leads nowhere.
+func archivingForeign(s *subject) {
+	if _, ok := s.Ledger.(ledger.Copyable); !ok {
+		s.Skip("this ledger takes nothing over")
+	}
+	const foreign = "evt_of_another_ledger"
+	k, folder := order("E1"), s.TempDir()
+	s.attempt(k)
+	s.record(says(k, trade.StatusSuccess))
+	s.accept(k, 1)
+	s.reopen()
+	first := s.TempDir()
+	s.archive(first)
+	c, _ := s.Ledger.(ledger.Copyable)
+	r := s.archived(first)[k].Record
+	r.Events[0].Event.ID = foreign
+	if err := c.Import(s.Context(), ledger.Batch{Orders: []ledger.Record{r}}); err != nil {
+		s.Fatal(err)
+	}
+	if d, err := s.Event(s.Context(), foreign); err != nil || d.Event.ID != foreign {
+		s.Fatalf("%+v: %v", d, err)
+	}
+	s.archive(folder)
+	if w := s.archived(folder)[k]; len(w.Record.Events) != 1 || w.Record.Events[0].ID != foreign {
+		s.Errorf("archived as %+v", w.Record.Events)
+	}
+	if _, err := s.Event(s.Context(), foreign); !errors.Is(err, ledger.ErrNotFound) {
+		s.Errorf("its id leads to %v", err)
+	}
 }
 
 // archivingAny: whatever a ledger holds, archive and ledger together are what it was.
