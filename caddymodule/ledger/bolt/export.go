@@ -79,7 +79,7 @@ func (x *export) Export(ctx context.Context, after uint64, limit int) (list []le
 		if err != nil {
 			return nil, err
 		}
-		record, err := x.record(&r)
+		record, err := x.view.exported(&r, x.marks.of(r.Key()))
 		if err != nil {
 			return nil, err
 		}
@@ -88,21 +88,23 @@ func (x *export) Export(ctx context.Context, after uint64, limit int) (list []le
 	return list, nil
 }
 
-func (x *export) record(r *orderRecord) (out ledger.Record, err error) {
+// exported is all that is kept about an order, with what was accepted and is not on
+// disk yet.
+func (v *view) exported(r *orderRecord, m mark) (out ledger.Record, err error) {
 	out.Position = r.id
-	if out.Evidence, err = x.evidence(r); err != nil {
+	if out.Evidence, err = v.allEvidence(r); err != nil {
 		return out, err
 	}
 	events := make([]eventRecord, len(r.events))
 	for i, id := range r.events {
-		if events[i], err = x.view.event(id); err != nil {
+		if events[i], err = v.event(id); err != nil {
 			return out, err
 		}
 		out.Events = append(out.Events, ledger.RecordEvent{
-			Event: x.view.public(&events[i], r.OutTradeNo), Position: id, Evidence: events[i].evidence,
+			Event: v.public(&events[i], r.OutTradeNo), Position: id, Evidence: events[i].evidence,
 		})
 	}
-	for _, t := range tellings(&r.Order, events, x.marks.of(r.Key())) {
+	for _, t := range tellings(&r.Order, events, m) {
 		if !t.AcceptedAt.IsZero() {
 			out.Tellings = append(out.Tellings, t)
 		}
@@ -111,9 +113,9 @@ func (x *export) record(r *orderRecord) (out ledger.Record, err error) {
 	return out, nil
 }
 
-func (x *export) evidence(r *orderRecord) (list []trade.Evidence, err error) {
+func (v *view) allEvidence(r *orderRecord) (list []trade.Evidence, err error) {
 	for _, place := range r.evidence {
-		e, err := x.view.evidence(place)
+		e, err := v.evidence(place)
 		if err != nil {
 			return nil, err
 		}

@@ -70,13 +70,13 @@ type pass struct {
 }
 
 func (p *pass) run(ctx context.Context) error {
-	if err := p.settings(ctx); err != nil {
-		return err
-	}
 	if err := p.orders(ctx); err != nil {
 		return err
 	}
-	return p.held(ctx)
+	if err := p.held(ctx); err != nil {
+		return err
+	}
+	return p.settings(ctx) // last: keys are replaced only in what is a copy otherwise
 }
 
 // store brings a batch into the target, or says that it should have been there.

@@ -55,9 +55,9 @@ func (l *Ledger) Whole(ctx context.Context, k trade.Key) (w ledger.Whole, err er
 
 // whole reads all that is kept about an order, and its id.
 func (l *Ledger) whole(ctx context.Context, tx pgx.Tx, k trade.Key) (id int64, w ledger.Whole, err error) {
-	m := &moment{ledger: l, tx: tx}
+	x := &export{ledger: l, tx: tx}
 	app, number := column(k.AppID), column(k.OutTradeNo)
-	found, err := collect(ctx, m, scanWhole, sqlWholeOrder, app, number)
+	found, err := exported(ctx, x, scanWhole, sqlWholeOrder, app, number)
 	if err != nil {
 		return 0, w, err
 	}
@@ -71,13 +71,13 @@ func (l *Ledger) whole(ctx context.Context, tx pgx.Tx, k trade.Key) (id int64, w
 			w.Record.Tellings = append(w.Record.Tellings, t)
 		}
 	}
-	if w.Record.Evidence, err = collect(ctx, m, scanStatement(k), sqlWholeEvidence, r.id); err != nil {
+	if w.Record.Evidence, err = exported(ctx, x, scanStatement(k), sqlWholeEvidence, r.id); err != nil {
 		return 0, w, err
 	}
-	if w.Record.Events, err = collect(ctx, m, l.scanRecordEvent(r), sqlWholeEvents, r.id); err != nil {
+	if w.Record.Events, err = exported(ctx, x, l.scanRecordEvent(r), sqlWholeEvents, r.id); err != nil {
 		return 0, w, err
 	}
-	held, err := collect(ctx, m, scanHeld, sqlHeldOf, app, number)
+	held, err := exported(ctx, x, scanHeld, sqlHeldOf, app, number)
 	for i := range held {
 		w.Held = append(w.Held, ledger.HeldRecord{Position: uint64(held[i].position), Held: held[i].Held})
 	}
@@ -102,7 +102,7 @@ func (l *Ledger) scanRecordEvent(r *orderRecord) pgx.RowToFunc[ledger.RecordEven
 		var position int64
 		var evidence int
 		e, err := scanEvent(row, nil, &position, &evidence)
-		e.ID, e.OutTradeNo = l.named(r.id, &e), r.OutTradeNo
+		l.name(&e, r.id, r.OutTradeNo)
 		return ledger.RecordEvent{Event: e, Position: uint64(position), Evidence: evidence}, err
 	}
 }

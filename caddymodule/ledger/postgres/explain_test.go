@@ -42,7 +42,7 @@ func plans(order int64, now time.Time) map[string]planned {
 		"sqlOrdersByID":         {sql: sqlOrdersByID, args: []any{[]int64{order, order + 1}}},
 		"sqlUndelivered":        {sql: sqlUndelivered, args: []any{order, 0, 10}},
 		"sqlEvent":              {sql: sqlEvent, args: []any{order, 1}},
-		"sqlEventByID":          {sql: sqlEventByID, args: []any{"evt_elsewhere"}},
+		"sqlEventByID":          {sql: sqlEventByID, args: []any{"evt_elsewhere"}, seq: []string{"aliases"}}, // empty here, and read by its key
 		"sqlEvidenceOf":         {sql: sqlEvidenceOf, args: one},
 		"sqlEventsOf":           {sql: sqlEventsOf, args: one},
 		"sqlHeldOf":             {sql: sqlHeldOf, args: key},

@@ -182,14 +182,17 @@ func (t *taking) queueJournal(b *pgx.Batch) {
 		return
 	}
 	a := eventRows(t.events)
-	names := make([]string, len(t.events))
+	names, foreign := make([]string, len(t.events)), false
 	for i := range t.events {
 		if e := &t.events[i]; e.ID != t.ledger.eventID(e.order, e.Sequence) {
-			names[i] = column(e.ID)
+			names[i], foreign = column(e.ID), true
 		}
 	}
 	t.queue(b, sqlImportEvents, append(a.args(), t.journal, names)...)
-	t.queue(b, sqlImportEventIDs, a.orders, a.sequences, names)
+	if foreign {
+		t.queue(b, sqlImportEventIDs, a.orders, a.sequences, names)
+		t.queue(b, sqlImportOldest)
+	}
 }
 
 func (t *taking) queueHeld(b *pgx.Batch, records []ledger.HeldRecord) {

@@ -12,7 +12,7 @@ const (
 		FROM {}.events e WHERE e.order_id = $1 ORDER BY e.sequence`
 
 	sqlEraseOrders   = `DELETE FROM {}.orders WHERE id = ANY($1)`
-	sqlEraseImported = `DELETE FROM {}.imported m USING {}.events e
+	sqlEraseImported = `DELETE FROM {}.aliases m USING {}.events e
 		WHERE e.order_id = ANY($1) AND e.public_id IS NOT NULL AND m.public_id = e.public_id`
 	sqlEraseEvents   = `DELETE FROM {}.events WHERE order_id = ANY($1)`
 	sqlEraseEvidence = `DELETE FROM {}.evidence WHERE order_id = ANY($1)`

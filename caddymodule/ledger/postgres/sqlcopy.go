@@ -36,10 +36,12 @@ const (
 		FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[],
 			$8::boolean[], $9::integer[], $10::bigint[], $11::text[])
 		AS u (id, sequence, type, status, refunded, source, at, direct, evidence, position, public_id)`
-	sqlImportEventIDs = `INSERT INTO {}.event_ids (public_id, order_id, sequence)
+	sqlImportEventIDs = `INSERT INTO {}.aliases (public_id, order_id, sequence)
 		SELECT u.public_id, u.id, u.sequence FROM unnest($1::bigint[], $2::integer[], $3::text[]) AS u (id, sequence, public_id)
 		WHERE u.public_id <> ''`
-	sqlImportHeld = `INSERT INTO {}.held AS h (digest, app_id, out_trade_no, reason, at, contradicts, waits,
+	// an older binary would tell of the events under other ids
+	sqlImportOldest = `UPDATE {}.migrations SET oldest = 2 WHERE version = 2`
+	sqlImportHeld   = `INSERT INTO {}.held AS h (digest, app_id, out_trade_no, reason, at, contradicts, waits,
 			facts, raw, content_type, decision, pays, trade_no, position)
 		SELECT u.digest, u.app_id, u.out_trade_no, u.reason, u.at, u.contradicts, u.waits,
 			u.facts::jsonb, u.raw, u.content_type, u.decision::jsonb, u.pays, u.trade_no, u.position

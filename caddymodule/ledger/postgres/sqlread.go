@@ -37,7 +37,7 @@ const (
 		FROM {}.events e JOIN {}.orders o ON o.id = e.order_id
 		LEFT JOIN {}.evidence v ON v.order_id = e.order_id AND v.number = e.evidence
 		WHERE e.order_id = $1 AND e.sequence = $2`
-	sqlEventByID  = `SELECT order_id, sequence FROM {}.event_ids WHERE public_id = $1`
+	sqlEventByID  = `SELECT order_id, sequence FROM {}.aliases WHERE public_id = $1`
 	sqlEvidenceOf = `SELECT v.facts FROM {}.evidence v WHERE v.order_id = $1 ORDER BY v.number`
 	sqlEventsOf   = `SELECT ` + eventColumns + `
 		FROM {}.events e WHERE e.order_id = $1 ORDER BY e.sequence`
