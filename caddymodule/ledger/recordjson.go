@@ -78,12 +78,12 @@ func eachText(v reflect.Value, replace func(string) string) {
 	case reflect.String:
 		v.SetString(replace(v.String()))
 	case reflect.Struct:
-		if t, ok := v.Interface().(time.Time); ok {
+		if t, ok := reflect.TypeAssert[time.Time](v); ok {
 			v.Set(reflect.ValueOf(t.UTC()))
 			return
 		}
-		for i := range v.NumField() {
-			eachText(v.Field(i), replace)
+		for _, field := range v.Fields() {
+			eachText(field, replace)
 		}
 	case reflect.Slice:
 		if v.Len() == 0 {

@@ -112,12 +112,17 @@ func (q *queue) payUntilRefused(t *testing.T) {
 	}
 }
 
-// wantAll has Alipay send again what was refused, and fails unless all is
-// acknowledged and told.
+// wantAll has Alipay send again what was refused, as often as it takes for a while,
+// and fails unless all is acknowledged and told.
 func (q *queue) wantAll() {
 	q.t.Helper()
-	q.again()
-	q.gateway.Wait()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		q.again()
+		q.gateway.Wait()
+		if len(q.notices.acknowledged()) == q.paid {
+			break
+		}
+	}
 	if n := len(q.notices.acknowledged()); n != q.paid {
 		q.t.Errorf("%d notices of %d are acknowledged now that there is room", n, q.paid)
 	}

@@ -81,10 +81,8 @@ func earlierOrder(have, want *ledger.Record) bool {
 		have.Order.Accepted > want.Order.Accepted || have.Order.UpdatedAt.After(want.Order.UpdatedAt) || have.Order.Key() != want.Order.Key() {
 		return false
 	}
-	return same(ptr(have.Evidence), ptr(want.Evidence[:len(have.Evidence)])) && same(ptr(have.Events), ptr(want.Events[:len(have.Events)]))
+	return same(new(have.Evidence), new(want.Evidence[:len(have.Evidence)])) && same(new(have.Events), new(want.Events[:len(have.Events)]))
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // same reports whether two records are equal, in every field there is. A list
 // without elements is one that is not there.
@@ -106,8 +104,9 @@ func equal(a, b reflect.Value) bool {
 		}
 		return true
 	case reflect.Struct:
-		if t, ok := a.Addr().Interface().(*time.Time); ok {
-			return t.Equal(*b.Addr().Interface().(*time.Time))
+		if t, ok := reflect.TypeAssert[time.Time](a); ok {
+			u, _ := reflect.TypeAssert[time.Time](b)
+			return t.Equal(u)
 		}
 		for i := range a.NumField() {
 			if !equal(a.Field(i), b.Field(i)) {

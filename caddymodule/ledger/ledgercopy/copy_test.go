@@ -105,6 +105,7 @@ func (m *mover) harness(t *testing.T) ledgertest.Harness {
 }
 
 func TestMoves(t *testing.T) {
+	t.Parallel()
 	for name, kinds := range map[string][]func(testing.TB) place{
 		"bolt to bolt":           {newFile},
 		"postgres to postgres":   {newDatabase},
