@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/assertion"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/merchant"
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 const assertionHeader = "X-Alipay-Trade-Assertion"
@@ -117,7 +118,7 @@ func kidOf(t *testing.T, r *received) string {
 // withMerchant adds a merchant's side to the configuration, and returns its URL.
 func (w *world) withMerchant(options string) string {
 	w.t.Helper()
-	address := "http://" + freeAddress(w.t)
+	address := "http://" + loopback.Address(w.t)
 	config := w.caddyfile() + "\n" + address + " {\nalipay_merchant {\ntoken 0123456789abcdef0123456789abcdef\n" + options + "\n}\n}\n"
 	if err := load(config); err != nil {
 		w.t.Fatal(err)

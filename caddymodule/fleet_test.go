@@ -22,6 +22,7 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/postgres"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/postgres/postgrestest"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // fleet is several Caddys in processes of their own, with one database and one
@@ -53,7 +54,7 @@ func newFleet(t *testing.T, n int) *fleet {
 		t.Fatal(err)
 	}
 	for i := range n {
-		m := &member{address: "http://" + freeAddress(t), file: f.path(fmt.Sprint("Caddyfile", i))}
+		m := &member{address: "http://" + loopback.Address(t), file: f.path(fmt.Sprint("Caddyfile", i))}
 		f.world.address = m.address
 		if err := os.WriteFile(m.file, []byte(f.caddyfile()), 0o600); err != nil {
 			t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -32,6 +31,7 @@ import (
 	_ "github.com/caddy-alipay/caddy-alipay"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/sandboxtest"
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 const sellerID = "2088102146225135"
@@ -81,7 +81,7 @@ func newWorld(t *testing.T, rest string, set ...func(*world)) *world {
 	w.Gateway = sandboxtest.New(t, sandboxtest.Options{
 		AppKey: appKey(), Config: sandbox.Config{AlipayKey: alipayKey(), Clock: clock},
 	})
-	w.URL = "http://" + freeAddress(t)
+	w.URL = "http://" + loopback.Address(t)
 	w.client = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       30 * time.Second,
@@ -411,15 +411,6 @@ func (s *fakeShop) events() []string {
 		out = append(out, d.Header.Get("X-Alipay-Trade-Event"))
 	}
 	return out
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func writePEM(t *testing.T, path, label string, der []byte) {

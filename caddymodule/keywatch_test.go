@@ -80,7 +80,17 @@ func (f *keyFolder) path(name string) string { return filepath.Join(f.dir, name)
 
 func (f *keyFolder) write(name, label string, der []byte) {
 	f.t.Helper()
-	if err := os.WriteFile(f.path(name), pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der}), 0o600); err != nil {
+	f.put(name, pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der}))
+}
+
+// put replaces a file at once: a tick that is being worked off sees it as it was or
+// as it is, and never half of it.
+func (f *keyFolder) put(name string, data []byte) {
+	f.t.Helper()
+	if err := os.WriteFile(f.path(name)+".new", data, 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.Rename(f.path(name)+".new", f.path(name)); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -118,9 +128,7 @@ func TestKeyFilesAreReadAgain(t *testing.T) {
 	if f.fingerprint() != first || f.logs.Len() != 0 {
 		t.Fatalf("read again without a change: %v", f.logs.All())
 	}
-	if err := os.WriteFile(f.path("alipay.pem"), []byte("half a ke"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	f.put("alipay.pem", []byte("half a ke"))
 	tick(now)
 	tick(now)
 	if got := f.logs.FilterMessageSnippet("cannot be used").Len(); f.fingerprint() != first || got != 1 {

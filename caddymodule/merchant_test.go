@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 const merchantToken = "test-token-of-32-letters-and-more"
@@ -24,7 +26,7 @@ type desk struct {
 
 func newDesk(t *testing.T, set ...func(*desk)) *desk {
 	t.Helper()
-	d := &desk{Merchant: "http://" + freeAddress(t)}
+	d := &desk{Merchant: "http://" + loopback.Address(t)}
 	newWorld(t, "", func(w *world) {
 		d.world = w
 		w.more = d.Merchant + " {\n\talipay_merchant {\n\t\ttoken " + merchantToken + "\n\t}\n}"
@@ -186,7 +188,7 @@ func TestMerchantConfig(t *testing.T) {
 // TestAdmin offers the same at Caddy's admin endpoint, without a token, for the
 // accounts that run now.
 func TestAdmin(t *testing.T) {
-	admin := freeAddress(t)
+	admin := loopback.Address(t)
 	d := newDesk(t, func(d *desk) { d.admin = admin })
 	base := "http://" + admin + "/alipay"
 	d.paid("M1", "88.88")

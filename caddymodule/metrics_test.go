@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // scraped are a site with Caddy's metrics on a path of its own.
@@ -229,7 +230,7 @@ func TestMetricsOverReloads(t *testing.T) {
 		w.options = fmt.Sprintf("alipay second {\napp_id %s\napp_private_key %s\nalipay_public_key %s\nledger bolt %s\n}",
 			second, w.path("app.pem"), w.path("alipay.pem"), w.path("second.db"))
 	})
-	other := "http://" + freeAddress(t)
+	other := "http://" + loopback.Address(t)
 	both := func() string {
 		return w.caddyfile() + fmt.Sprintf("\n%s {\nalipay {\naccount second\npublic_url %s\nshop %s\norder /alipay/orders/{out_trade_no}\n}\nreverse_proxy %s\n}",
 			other, other, w.Shop.Address(), w.Shop.Address())

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // TestPHPExample buys at the README's whole shop, run by PHP itself.
@@ -49,7 +51,7 @@ func startPHP(t *testing.T, script string) (address string) {
 	if _, err := exec.LookPath("php"); err != nil && os.Getenv("CI") == "" {
 		t.Skip("php is not installed (apt-get install php-cli php-sqlite3)")
 	}
-	address = freeAddress(t)
+	address = loopback.Address(t)
 	cmd := exec.Command("php", "-S", address, script)
 	cmd.Env = append(os.Environ(), "SHOP_DB="+filepath.Join(t.TempDir(), "shop.db"))
 	if err := cmd.Start(); err != nil {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // phpShop is a shop in PHP that shows what PHP was told: it answers look-ups and
@@ -150,7 +152,7 @@ func TestForgedHeadersInPHP(t *testing.T) {
 	php := startFPM(t)
 	for name, options := range servers {
 		t.Run(name, func(t *testing.T) {
-			bare := "http://" + freeAddress(t)
+			bare := "http://" + loopback.Address(t)
 			w := newWorld(t, php.directives()+"}\n"+bare+" {\n"+php.directives(), func(w *world) { w.options = options })
 			w.Shop.offer("P1", "9.90")
 			w.pay("P1")

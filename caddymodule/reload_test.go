@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/ledger/bolt"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/trade"
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // couriersInUse counts the uses of the world's courier.
@@ -233,7 +234,7 @@ func TestFailedReload(t *testing.T) {
 	if err := os.WriteFile(w.path("bad.pem"), []byte("no key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	taken := freeAddress(t)
+	taken := loopback.Address(t)
 	for name, bad := range map[string]string{
 		"a bad key":            strings.Replace(good, w.path("app.pem"), w.path("bad.pem"), 1),
 		"a missing key":        strings.Replace(good, w.path("app.pem"), w.path("none.pem"), 1),

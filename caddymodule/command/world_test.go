@@ -23,6 +23,7 @@ import (
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/sandboxtest"
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // world is a real Caddy in a process of its own, in front of a shop and a gateway,
@@ -71,7 +72,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	clock := sandbox.NewClock(time.Now(), 1)
 	t.Cleanup(clock.Close)
-	w := &world{t: t, dir: t.TempDir(), url: "http://" + freeAddress(t), client: &http.Client{
+	w := &world{t: t, dir: t.TempDir(), url: "http://" + loopback.Address(t), client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	short, err := os.MkdirTemp("", "a") // a socket's path has about 100 characters at most
@@ -219,14 +220,4 @@ func (w *world) run(code int, args ...string) result {
 		w.t.Fatalf("%v: %+v, want %d", args, r, code)
 	}
 	return r
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

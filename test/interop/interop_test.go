@@ -12,7 +12,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,6 +28,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-alipay/caddy-alipay"
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // scriptTime bounds one script; it takes about a second.
@@ -78,7 +78,7 @@ func TestOfficialSDK(t *testing.T) {
 			backend := httptest.NewServer(shop)
 			defer backend.Close()
 			w := &world{
-				Site: "http://" + freeAddress(t), AppID: "2021000000000001", SellerID: "2088102146225135", Orders: orders, CertMode: certMode,
+				Site: "http://" + loopback.Address(t), AppID: "2021000000000001", SellerID: "2088102146225135", Orders: orders, CertMode: certMode,
 				AppPrivateKey:    filepath.Join(dir, "app_private_key.pem"),
 				AlipayPrivateKey: filepath.Join(dir, "alipay_private_key.pem"), AlipayPublicKey: filepath.Join(dir, "alipay_public_key.pem"),
 				AppCert: filepath.Join(dir, "app.crt"), AlipayCert: filepath.Join(dir, "alipay.crt"), AlipayRootCert: filepath.Join(dir, "root.crt"),
@@ -239,14 +239,4 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

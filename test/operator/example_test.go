@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -30,6 +29,7 @@ import (
 
 	_ "github.com/caddy-alipay/caddy-alipay"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/gateway"
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 const (
@@ -116,7 +116,7 @@ func TestExampleInService(t *testing.T) {
 	alipay, example := operate(t)
 	shop := httptest.NewServer(http.HandlerFunc(answerShop))
 	defer shop.Close()
-	site, nobody := "http://"+freeAddress(t), freeAddress(t)
+	site, nobody := "http://"+loopback.Address(t), loopback.Address(t)
 	config := replace(t, example, "{\n\talipay {\n\t\tapp_id", "{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n\talipay {\n\t\tapp_id")
 	config = replace(t, config, "gateway production", "gateway http://"+nobody+"/gateway.do")
 	config = replace(t, config, "localhost:8080", strings.TrimPrefix(shop.URL, "http://"))
@@ -258,14 +258,4 @@ func sign(t *testing.T, key *rsa.PrivateKey, v url.Values) url.Values {
 	v.Set("sign_type", "RSA2")
 	v.Set("sign", base64.StdEncoding.EncodeToString(signature))
 	return v
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

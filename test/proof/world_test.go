@@ -25,6 +25,7 @@ import (
 
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox"
 	"github.com/caddy-alipay/caddy-alipay/caddymodule/sandbox/sandboxtest"
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // world is the program between a shop and a gateway, with a buyer's browser.
@@ -45,7 +46,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, shop: newShop(t), notices: newNotices(), dir: t.TempDir(), url: "http://" + freeAddress(t)}
+	w := &world{t: t, shop: newShop(t), notices: newNotices(), dir: t.TempDir(), url: "http://" + loopback.Address(t)}
 	w.ledger = boltFile(w.path("alipay.db"))
 	clock := sandbox.NewClock(time.Now(), 1)
 	t.Cleanup(clock.Close)
@@ -310,14 +311,4 @@ func (w *world) again() {
 			w.t.Fatal(err)
 		}
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // Pooler starts PgBouncer in transaction mode before the server and returns its
@@ -28,7 +30,7 @@ func (s *Server) Pooler(t testing.TB) string {
 			t.Skip("pgbouncer is missing; install Debian's pgbouncer")
 		}
 	}
-	port, err := freePort()
+	port, err := loopback.Port()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -24,6 +23,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/caddy-alipay/caddy-alipay/internal/loopback"
 )
 
 // User and Password are those of the servers' superuser.
@@ -145,20 +146,11 @@ func newFolder(options []string) (*Server, error) {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	s.Port, err = freePort()
+	s.Port, err = loopback.Port()
 	return s, err
 }
 
 func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
-
-func freePort() (int, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
 
 // Tool runs one of PostgreSQL's programs to its end.
 func (s *Server) Tool(name string, args ...string) error {
