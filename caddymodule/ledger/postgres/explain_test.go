@@ -196,8 +196,8 @@ func fill(t testing.TB, d *database, n int) {
 	}
 	d.ledger.settleMarks(t.Context())
 	steps := []string{
-		fmt.Sprintf(`CREATE TEMPORARY TABLE made AS SELECT i, first_of(now() - i * interval '390 days' / %d) + i AS id,
-			now() - i * interval '390 days' / %d AS at, i %% 10 = 0 AS open FROM generate_series(1, %d) i`, n, n, n),
+		fmt.Sprintf(`CREATE TEMPORARY TABLE made AS SELECT i, first_of(now() - i::float8 / %d * interval '390 days') + i AS id,
+			now() - i::float8 / %d * interval '390 days' AS at, i %% 10 = 0 AS open FROM generate_series(1, %d) i`, n, n, n),
 		`SELECT month(min(at)) FROM made GROUP BY date_trunc('month', at AT TIME ZONE 'UTC')`,
 		`INSERT INTO orders SELECT m.id, (extract(epoch FROM m.at) * 1000000)::bigint + m.i, o.app_id, 'N' || lpad(m.i::text, 7, '0'),
 			'20260314N' || lpad(m.i::text, 7, '0'), CASE WHEN m.i % 50 = 0 THEN 'TRADE_CLOSED' ELSE o.status END, o.total, 0,
