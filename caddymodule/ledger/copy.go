@@ -50,7 +50,7 @@ type NamedSetting struct {
 	Value []byte
 }
 
-// Exporter gives out records as they are. Each page is of one moment. It fails as
+// Exporter gives out records as they were at one moment. It fails as
 // Ledger does: ErrUnavailable, or the context's error.
 type Exporter interface {
 	// Export is up to limit orders (1 to MaxExport) with positions above after,
@@ -72,7 +72,6 @@ type Batch struct {
 // Copyable is what a ledger implements beside Ledger whose records can be moved to
 // another one.
 type Copyable interface {
-	Exporter
 	// Frozen is the ledger as it is at this moment, until release is called, which
 	// has to be called before Close. The moment ends with ctx, too.
 	Frozen(ctx context.Context) (e Exporter, release func(), err error)

@@ -32,31 +32,6 @@ func (l *Ledger) Frozen(ctx context.Context) (ledger.Exporter, func(), error) {
 	return x, func() { _ = tx.Rollback() }, nil // of a read transaction: it cannot fail
 }
 
-// exporting is one call upon the ledger as it is now.
-func exporting[T any](ctx context.Context, l *Ledger, call func(ledger.Exporter) (T, error)) (none T, err error) {
-	x, release, err := l.Frozen(ctx)
-	if err != nil {
-		return none, err
-	}
-	defer release()
-	return call(x)
-}
-
-// Export implements ledger.Exporter.
-func (l *Ledger) Export(ctx context.Context, after uint64, limit int) ([]ledger.Record, error) {
-	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.Record, error) { return x.Export(ctx, after, limit) })
-}
-
-// ExportHeld implements ledger.Exporter.
-func (l *Ledger) ExportHeld(ctx context.Context, after uint64, limit int) ([]ledger.HeldRecord, error) {
-	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.HeldRecord, error) { return x.ExportHeld(ctx, after, limit) })
-}
-
-// ExportSettings implements ledger.Exporter.
-func (l *Ledger) ExportSettings(ctx context.Context) ([]ledger.NamedSetting, error) {
-	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.NamedSetting, error) { return x.ExportSettings(ctx) })
-}
-
 // CountOrders implements ledger.Copyable.
 func (l *Ledger) CountOrders(ctx context.Context) (n int, err error) {
 	err = l.view(ctx, func(v *view) error {

@@ -94,15 +94,30 @@ func (p *pass) store(ctx context.Context, b *ledger.Batch, what string) error {
 	return nil
 }
 
+// now reads of the target as it is at this moment, and lets it go: a ledger that is
+// kept frozen cannot be written to.
+func now[T any](ctx context.Context, target ledger.Copyable, read func(ledger.Exporter) ([]T, error)) ([]T, error) {
+	x, release, err := target.Frozen(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the target: %w", err)
+	}
+	defer release()
+	list, err := read(x)
+	if err != nil {
+		return nil, fmt.Errorf("reading the target: %w", err)
+	}
+	return list, nil
+}
+
 func (p *pass) orders(ctx context.Context) error {
 	for after, more := uint64(0), true; more; {
 		page, err := p.source.Export(ctx, after, pageSize)
 		if err != nil {
 			return fmt.Errorf("reading the source: %w", err)
 		}
-		have, err := p.target.Export(ctx, after, len(page)+1)
+		have, err := now(ctx, p.target, func(x ledger.Exporter) ([]ledger.Record, error) { return x.Export(ctx, after, len(page)+1) })
 		if err != nil {
-			return fmt.Errorf("reading the target: %w", err)
+			return err
 		}
 		more = len(page) == pageSize
 		batch, err := compare(page, have, more, orderKind)
@@ -128,9 +143,9 @@ func (p *pass) held(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading the source: %w", err)
 		}
-		have, err := p.target.ExportHeld(ctx, after, len(page)+1)
+		have, err := now(ctx, p.target, func(x ledger.Exporter) ([]ledger.HeldRecord, error) { return x.ExportHeld(ctx, after, len(page)+1) })
 		if err != nil {
-			return fmt.Errorf("reading the target: %w", err)
+			return err
 		}
 		more = len(page) == pageSize
 		batch, err := compare(page, have, more, heldKind)
@@ -153,9 +168,9 @@ func (p *pass) settings(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the source: %w", err)
 	}
-	have, err := p.target.ExportSettings(ctx)
+	have, err := now(ctx, p.target, func(x ledger.Exporter) ([]ledger.NamedSetting, error) { return x.ExportSettings(ctx) })
 	if err != nil {
-		return fmt.Errorf("reading the target: %w", err)
+		return err
 	}
 	values := make(map[string]string, len(have))
 	for _, set := range have {

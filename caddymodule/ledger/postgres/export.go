@@ -36,31 +36,6 @@ func (l *Ledger) Frozen(ctx context.Context) (ledger.Exporter, func(), error) {
 	return &export{ledger: l, tx: tx}, release, nil
 }
 
-// exporting is one call upon the ledger as it is now.
-func exporting[T any](ctx context.Context, l *Ledger, call func(ledger.Exporter) (T, error)) (none T, err error) {
-	x, release, err := l.Frozen(ctx)
-	if err != nil {
-		return none, err
-	}
-	defer release()
-	return call(x)
-}
-
-// Export implements ledger.Exporter.
-func (l *Ledger) Export(ctx context.Context, after uint64, limit int) ([]ledger.Record, error) {
-	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.Record, error) { return x.Export(ctx, after, limit) })
-}
-
-// ExportHeld implements ledger.Exporter.
-func (l *Ledger) ExportHeld(ctx context.Context, after uint64, limit int) ([]ledger.HeldRecord, error) {
-	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.HeldRecord, error) { return x.ExportHeld(ctx, after, limit) })
-}
-
-// ExportSettings implements ledger.Exporter.
-func (l *Ledger) ExportSettings(ctx context.Context) ([]ledger.NamedSetting, error) {
-	return exporting(ctx, l, func(x ledger.Exporter) ([]ledger.NamedSetting, error) { return x.ExportSettings(ctx) })
-}
-
 // CountOrders implements ledger.Copyable.
 func (l *Ledger) CountOrders(ctx context.Context) (int, error) {
 	return row(ctx, l, "counting", pgx.RowTo[int], sqlCountOrders)
